@@ -2,7 +2,7 @@
 
 use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
 
-use super::{Action, Command, WorkOrderId};
+use super::WorkOrderId;
 
 /// What is known of a request for a certificate before the certificate is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Intent {
     pub principal: Option<Principal>,
     /// The caller's id of this request.
     pub request: Option<RequestId>,
-    /// SHA-256 of the request; see [`Command::content`].
+    /// SHA-256 of the request; see [`Command::content`](super::Command::content).
     pub content: [u8; 32],
     /// For whom the certificate is, and what authorises it.
     pub subject: IssuanceSubject,
@@ -45,18 +45,4 @@ pub enum IssuanceSubject {
         /// Its name, unique in the role.
         name: PrincipalName,
     },
-}
-
-impl Intent {
-    /// The intent of a command; `None` if the command issues no certificate to a caller.
-    pub fn of(command: &Command) -> Option<Self> {
-        let Action::Issue { subject, certificate } = &command.action else { return None };
-        Some(Self {
-            principal: command.principal.clone(),
-            request: command.request,
-            content: command.content,
-            subject: subject.clone(),
-            key: certificate.key,
-        })
-    }
 }

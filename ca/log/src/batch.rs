@@ -9,9 +9,9 @@ use crate::frame;
 pub struct Batch {
     behind: EntryNumber,
     /// The entries as they lie in a segment file.
-    frames: Vec<u8>,
+    pub(crate) frames: Vec<u8>,
     /// The length of each frame, bytes.
-    lengths: Vec<u32>,
+    pub(crate) lengths: Vec<u32>,
 }
 
 impl Batch {
@@ -56,14 +56,6 @@ impl Batch {
             rest = following;
             frame.get(frame::HEADER_BYTES..)
         })
-    }
-
-    pub(crate) fn frames(&self) -> &[u8] {
-        &self.frames
-    }
-
-    pub(crate) fn lengths(&self) -> &[u32] {
-        &self.lengths
     }
 }
 

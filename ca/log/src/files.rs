@@ -159,7 +159,7 @@ impl FileLog {
 
     fn segment_of(&self, number: EntryNumber) -> Option<Arc<Segment>> {
         let segments = self.segments.read();
-        let after = segments.partition_point(|segment| segment.first() <= number.0);
+        let after = segments.partition_point(|segment| segment.first <= number.0);
         after.checked_sub(1).and_then(|position| segments.get(position)).cloned()
     }
 
@@ -167,10 +167,10 @@ impl FileLog {
     fn write(&self, batch: &Batch, appending: &mut Appending) -> Result<(), AppendError> {
         self.remove_leftover(appending)?;
         let segment = self.segment_for(batch, appending)?;
-        let written = segment.write(batch.frames()).and_then(|()| self.counters.timed(|| segment.sync()));
+        let written = segment.write(&batch.frames).and_then(|()| self.counters.timed(|| segment.sync()));
         match written {
             Ok(()) => {
-                segment.extend(batch.lengths());
+                segment.extend(&batch.lengths);
                 Ok(())
             }
             Err(error) if no_space(&error) => {
@@ -178,14 +178,14 @@ impl FileLog {
                 self.remove_leftover(appending)?;
                 Err(AppendError::Full)
             }
-            Err(error) => Err(io_error("write", segment.path(), error).into()),
+            Err(error) => Err(io_error("write", &segment.path, error).into()),
         }
     }
 
     /// Removes what a crash or a write without space left behind. On some file systems that takes space, too.
     fn remove_leftover(&self, appending: &mut Appending) -> Result<(), AppendError> {
         let (removed, path) = match (&appending.leftover, self.segments.read().last()) {
-            (Some(Leftover::Tail), Some(segment)) => (segment.cut(), segment.path().to_owned()),
+            (Some(Leftover::Tail), Some(segment)) => (segment.cut(), segment.path.clone()),
             (Some(Leftover::Segment(path)), _) => (fs::remove_file(path), path.clone()),
             (Some(Leftover::Tail), None) | (None, _) => return Ok(()),
         };
@@ -205,7 +205,7 @@ impl FileLog {
         let last = self.segments.read().last().cloned();
         let fits = |segment: &Arc<Segment>| {
             segment.end() == HEADER_BYTES
-                || u64::from(segment.end()) + batch.frames().len() as u64
+                || u64::from(segment.end()) + batch.frames.len() as u64
                     <= u64::from(self.settings.segment_bytes)
         };
         let ended = match last {
@@ -279,7 +279,7 @@ impl Log for FileLog {
     fn damaged(&self, entry: EntryNumber, what: &'static str) -> LogError {
         let segment = self.segment_of(entry);
         let offset = segment.as_ref().and_then(|segment| segment.offset_of(entry)).map_or(0, u64::from);
-        let path = segment.as_ref().map_or(self.settings.directory.as_path(), |segment| segment.path());
+        let path = segment.as_ref().map_or(self.settings.directory.as_path(), |segment| &segment.path);
         segment::damaged(path, offset, entry, what)
     }
 

@@ -82,9 +82,9 @@ impl StatusSource for StoreStatus {
         let page = self.0.revoked_in(issuer, Some(shard), expired_before, from, limit).await?;
         let entries = page.entries.into_iter().map(|entry| CrlEntry {
             serial_number: entry.serial_number,
-            revoked_at: entry.at,
-            reason: entry.reason,
-            invalidity_date: entry.invalidity_date,
+            revoked_at: entry.revocation.at,
+            reason: entry.revocation.reason,
+            invalidity_date: entry.revocation.invalidity_date,
         });
         Ok((entries.collect(), page.next))
     }

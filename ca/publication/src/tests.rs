@@ -125,7 +125,7 @@ fn has(crl: &Crl, n: u64) -> bool {
 }
 
 #[tokio::test]
-async fn one_revocation_makes_one_shard_new_and_the_whole_list() {
+async fn one_revocation_makes_one_shard_new_and_the_full_crl() {
     let mut office = Office::new(3).await;
     assert_eq!(office.publisher.round().await.unwrap(), 9 + 3);
     assert_eq!(office.publisher.round().await.unwrap(), 0);
@@ -141,7 +141,7 @@ async fn one_revocation_makes_one_shard_new_and_the_whole_list() {
 }
 
 #[tokio::test]
-async fn the_whole_list_has_what_its_shards_have_also_when_they_are_large() {
+async fn the_full_crl_has_what_its_shards_have_also_when_they_are_large() {
     let mut office = Office::new(3).await;
     for n in 0..2_500 {
         office.revoke(u32::try_from(n % 3).unwrap(), n);
@@ -200,7 +200,7 @@ async fn the_directory_can_be_deleted_and_the_numbers_go_on() {
 }
 
 #[tokio::test]
-async fn lists_are_made_again_by_the_clock_with_three_quarters_of_their_life_left() {
+async fn crls_are_made_again_by_the_clock_with_three_quarters_of_their_life_left() {
     // R-CRL-03.
     let mut office = Office::new(1).await;
     office.publisher.round().await.unwrap();
@@ -215,7 +215,7 @@ async fn lists_are_made_again_by_the_clock_with_three_quarters_of_their_life_lef
 }
 
 #[tokio::test]
-async fn a_list_begins_before_it_is_made_and_after_the_one_that_it_follows() {
+async fn a_crl_begins_before_it_is_made_and_after_the_one_that_it_follows() {
     let mut office = Office::new(1).await;
     office.publisher.round().await.unwrap();
     assert_eq!(office.crl(Some(0)).meta.this_update, noon(), "without a margin");
@@ -243,7 +243,7 @@ async fn a_list_begins_before_it_is_made_and_after_the_one_that_it_follows() {
 }
 
 #[tokio::test]
-async fn a_list_from_the_future_is_replaced_at_once_when_the_clock_is_right_again() {
+async fn a_crl_from_the_future_is_replaced_at_once_when_the_clock_is_right_again() {
     let mut office = Office::new(1).await;
     office.publisher = office.publisher.backdated(MARGIN);
     office.clock.set(noon() + Duration::from_secs(2 * 86_400));
@@ -291,7 +291,7 @@ fn question(issuers: &Issuers, serial_number: SerialNumber) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_answer_is_kept_until_the_status_changes_or_half_of_its_life_is_over() {
+async fn an_ocsp_response_is_kept_until_the_status_changes_or_half_of_its_life_is_over() {
     // R-OCSP-08.
     let office = Office::new(1).await;
     let authority = Arc::new(Authority(office.issuers.clone(), AtomicU64::new(0)));

@@ -47,7 +47,7 @@ pub(super) fn write_encrypted(path: &Path, passphrase: &Passphrase, key: &Pkcs8)
     let encode = |_| KeyFileError::Encode(path.to_owned());
     let (mut salt, mut iv) = ([0; 16], [0; 16]);
     rand::fill(&mut salt).and_then(|()| rand::fill(&mut iv)).map_err(|_| KeyFileError::Generate)?;
-    let (log_n, r, p) = if passphrase.is_generated() { SCRYPT_COST_GENERATED } else { SCRYPT_COST_BROUGHT };
+    let (log_n, r, p) = if passphrase.generated { SCRYPT_COST_GENERATED } else { SCRYPT_COST_BROUGHT };
     let scheme = scrypt::Params::new(log_n, r, p, AES_256_KEY_BYTES).ok();
     let scheme = scheme.and_then(|cost| pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &iv).ok());
     let scheme = scheme.ok_or_else(|| KeyFileError::Encode(path.to_owned()))?;

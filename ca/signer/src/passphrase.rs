@@ -12,7 +12,7 @@ use super::key_file::{self, KeyFileError};
 #[derive(Debug)]
 pub struct Passphrase {
     secret: Secret,
-    generated: bool,
+    pub(super) generated: bool,
 }
 
 impl Passphrase {
@@ -78,10 +78,6 @@ impl Passphrase {
     /// The bytes, to derive the key that encrypts a key file.
     pub(super) fn expose(&self) -> &[u8] {
         self.secret.expose()
-    }
-
-    pub(super) fn is_generated(&self) -> bool {
-        self.generated
     }
 }
 

@@ -126,9 +126,9 @@ async fn make(
         let page = store.revoked_in(IssuerName::Root, None, SystemTime::UNIX_EPOCH, place, PAGE).await?;
         entries.extend(page.entries.into_iter().map(|entry| CrlEntry {
             serial_number: entry.serial_number,
-            revoked_at: entry.at,
-            reason: entry.reason,
-            invalidity_date: entry.invalidity_date,
+            revoked_at: entry.revocation.at,
+            reason: entry.revocation.reason,
+            invalidity_date: entry.revocation.invalidity_date,
         }));
         from = page.next;
     }

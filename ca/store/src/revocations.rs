@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use identity::{DeviceId, IssuerName, RevocationReason, SerialNumber};
+use identity::{DeviceId, IssuerName, SerialNumber};
 use ledger::{CertificateStatus, Entry, EntryNumber};
 
 use super::Revocation;
@@ -35,7 +35,7 @@ pub struct RevocationChange {
     pub serial_number: SerialNumber,
     /// Who signed it.
     pub issuer: IssuerName,
-    /// The part of the revocation list that it is in.
+    /// The part of its issuer's CRL that it is in.
     pub shard: Option<u32>,
     /// Whose it is; `None`: not a device's.
     pub device: Option<DeviceId>,
@@ -52,29 +52,25 @@ pub enum ChangedStatus {
     Released,
 }
 
-/// A line of a revocation list.
+/// An entry of a CRL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevokedEntry {
     /// The certificate's serial number.
     pub serial_number: SerialNumber,
-    /// Since when (RFC 5280, section 5.1.2.6).
-    pub at: SystemTime,
-    /// The reason (RFC 5280, section 5.3.1).
-    pub reason: RevocationReason,
-    /// When the key is believed to have been lost (RFC 5280, section 5.3.2).
-    pub invalidity_date: Option<SystemTime>,
+    /// Since when, and why.
+    pub revocation: Revocation,
 }
 
-/// Some lines of a revocation list.
+/// Some entries of a CRL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevokedPage {
-    /// The lines, in the order in which the certificates were issued. May be fewer than were asked for.
+    /// In the order in which the certificates were issued. May be fewer than were asked for.
     pub entries: Vec<RevokedEntry>,
     /// Where the next page starts; `None`: this was the last.
     pub next: Option<u64>,
 }
 
-/// A part of an issuer's revocation list.
+/// A part of an issuer's CRL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ShardState {
     /// Certificates that are revoked or on hold, expired ones included.
@@ -90,7 +86,7 @@ pub struct ShardState {
 pub struct StatusRecord {
     /// Who signed it.
     pub issuer: IssuerName,
-    /// The part of the revocation list that it is in.
+    /// The part of its issuer's CRL that it is in.
     pub shard: Option<u32>,
     /// What it is worth.
     pub status: CertificateStatus,
@@ -103,13 +99,7 @@ pub(super) fn changes_of(entry: &Entry) -> Vec<(SerialNumber, ChangedStatus)> {
     let revoked = entry.event.revoked();
     let revoked = revoked.iter().flat_map(|revoked| {
         revoked.certificates.iter().map(|one| {
-            let revocation = Revocation {
-                at: one.since.unwrap_or(entry.at),
-                reason: revoked.reason,
-                invalidity_date: revoked.invalidity_date,
-                entry: entry.number,
-            };
-            (one.serial_number, ChangedStatus::RevokedOrHeld(revocation))
+            (one.serial_number, ChangedStatus::RevokedOrHeld(Revocation::by(entry, revoked, one.since)))
         })
     });
     let held = entry.event.held().iter();

@@ -7,25 +7,17 @@ use std::time::SystemTime;
 use identity::{PrincipalName, RevocationReason, Role, SerialNumber};
 use ledger::{
     CertificateFacts, CertificateStatus, Conflict, Entry, EntryNumber, Event, Holder, PrincipalFacts,
-    SignedCertificate, WorkOrderId,
+    Revoked, SignedCertificate, WorkOrderId,
 };
 
 /// An entry that is on record, durably: the ledger's answer to a command.
 #[derive(Debug, Clone)]
 pub struct Recorded {
-    entry: Arc<Entry>,
-    replayed: bool,
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) replayed: bool,
 }
 
 impl Recorded {
-    pub(super) fn fresh(entry: Arc<Entry>) -> Self {
-        Self { entry, replayed: false }
-    }
-
-    pub(super) fn replayed(entry: Arc<Entry>) -> Self {
-        Self { entry, replayed: true }
-    }
-
     /// The entry. When nothing was left to do, the earlier one that did it.
     pub fn entry(&self) -> &Entry {
         &self.entry
@@ -199,15 +191,20 @@ impl Revocation {
         Self { at: entry.at, reason, invalidity_date: None, entry: entry.number }
     }
 
-    pub(super) fn for_ever(entry: &Entry, serial_number: SerialNumber) -> Option<Self> {
+    fn for_ever(entry: &Entry, serial_number: SerialNumber) -> Option<Self> {
         let revoked = entry.event.revoked()?;
         let named = revoked.certificates.iter().find(|one| one.serial_number == serial_number)?;
-        Some(Self {
-            at: named.since.unwrap_or(entry.at),
+        Some(Self::by(entry, &revoked, named.since))
+    }
+
+    /// What the entry says of those that it revoked; `since`: a date that is kept.
+    pub(super) fn by(entry: &Entry, revoked: &Revoked<'_>, since: Option<SystemTime>) -> Self {
+        Self {
+            at: since.unwrap_or(entry.at),
             reason: revoked.reason,
             invalidity_date: revoked.invalidity_date,
             entry: entry.number,
-        })
+        }
     }
 }
 

@@ -58,7 +58,7 @@ struct Shared {
     status_changed: watch::Sender<EntryNumber>,
     projection: Projection,
     last_seen: LastSeen,
-    /// For status, which is asked of many that one entry revoked.
+    /// For status queries: one entry may have revoked thousands.
     cause_cache: Mutex<CauseCache>,
     counters: Counters,
 }
@@ -104,7 +104,7 @@ impl Shared {
         *self.head.borrow()
     }
 
-    /// The index holds the entries up to this one. Tells everybody.
+    /// Tells all followers that the index has the entries up to this one.
     fn reached(&self, head: EntryNumber) {
         let changed = self.index.read().certificates.last_change();
         self.head.send_replace(head);

@@ -200,9 +200,9 @@ async fn revocations(store: &LogStore, text: &mut String) {
         let (issued, shards) = (store.issued_by(issuer).await.unwrap(), store.shards(issuer).await.unwrap());
         writeln!(text, "issuer {issuer} {certificate} {issued} {shards}").unwrap();
         for one in store.revoked_in(issuer, None, UNIX_EPOCH, 0, 999).await.unwrap().entries {
-            let since = some(one.invalidity_date.map(at));
-            writeln!(text, "crl {issuer} {} {} {} {since}", one.serial_number, at(one.at), one.reason)
-                .unwrap();
+            let Revocation { at: date, reason, invalidity_date, .. } = one.revocation;
+            let since = some(invalidity_date.map(at));
+            writeln!(text, "crl {issuer} {} {} {reason} {since}", one.serial_number, at(date)).unwrap();
         }
         for shard in 0..shards {
             let state = store.shard_state(issuer, shard).await.unwrap();

@@ -78,7 +78,7 @@ fn shard() -> CrlScope {
 }
 
 #[test]
-fn good_lists_pass() {
+fn good_crls_pass() {
     assert_eq!(found(&CrlScope::Full, |_| ()), None);
     assert_eq!(found(&shard(), |_| ()), None);
     assert_eq!(found(&CrlScope::Shard { urls: vec![url(), "http://old.test/7.crl".into()] }, |_| ()), None);
@@ -87,7 +87,7 @@ fn good_lists_pass() {
 type Row = (&'static str, CrlScope, Box<dyn FnOnce(&mut Pieces)>);
 
 #[test]
-fn a_wrong_list_is_named_by_its_rule() {
+fn a_wrong_crl_is_named_by_its_rule() {
     let whole = || CrlScope::Full;
     let number =
         |octets: &[u8], critical| extension(oid::CRL_NUMBER, critical, &encode::wrapped(INTEGER, octets));
@@ -208,7 +208,7 @@ fn a_wrong_entry_is_named_by_its_rule() {
 }
 
 #[test]
-fn ca_compromise_is_for_the_list_of_a_root() {
+fn ca_compromise_is_for_the_crl_of_a_root() {
     // R-CRL-05.
     let root = Certificate::from_der(include_bytes!("../../tests/goldens/root.der")).unwrap();
     let (of_root, of_leaves) = (

@@ -51,7 +51,7 @@ fn encode_by_key() -> Vec<u8> {
 }
 
 #[test]
-fn a_wrong_answer_is_named_by_its_rule() {
+fn a_wrong_ocsp_response_is_named_by_its_rule() {
     let responder = responder();
     let prepared = ocsp_response(&[answer()], &responder, now(), Some(NONCE)).unwrap();
     let good = prepared.to_be_signed().to_vec();
@@ -82,7 +82,7 @@ fn a_wrong_answer_is_named_by_its_rule() {
 }
 
 #[test]
-fn an_answer_that_breaks_a_rule_is_refused() {
+fn an_ocsp_response_that_breaks_a_rule_is_refused() {
     let responder = responder();
     let rule = |answers: &[SingleResponse<'_>], produced_at| match ocsp_response(
         answers,

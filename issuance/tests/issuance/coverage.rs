@@ -142,7 +142,7 @@ const STATUS_RULES: &[(&str, Proof)] = &[
     ("R-CRL-07", Lint),
     ("R-CRL-08", Lint),
     ("R-CRL-09", Lint),
-    ("R-CRL-10", Test("issuance/src/crl/tests.rs", "a_wrong_list_is_named_by_its_rule")),
+    ("R-CRL-10", Test("issuance/src/crl/tests.rs", "a_wrong_crl_is_named_by_its_rule")),
     ("R-CRL-11", Elsewhere("store: what a list lists")),
     ("R-CRL-12", Elsewhere("publication: how a list is served")),
     ("R-CRL-13", Elsewhere("init: the root's list")),
@@ -161,7 +161,7 @@ const STATUS_RULES: &[(&str, Proof)] = &[
 ];
 
 #[test]
-fn every_rule_on_lists_and_answers_has_a_lint_or_a_test() {
+fn every_rule_on_crls_and_ocsp_responses_has_a_lint_or_a_test() {
     let ids: Vec<String> =
         (1..=15).map(|n| format!("R-CRL-{n:02}")).chain((1..=10).map(|n| format!("R-OCSP-{n:02}"))).collect();
     assert_eq!(STATUS_RULES.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ids);

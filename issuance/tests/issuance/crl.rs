@@ -39,7 +39,7 @@ fn make(issuer: &Holder, scope: CrlScope, entries: &[CrlEntry], piece: usize) ->
 }
 
 #[test]
-fn a_list_is_signed_by_its_issuer_and_reads_back() {
+fn a_crl_is_signed_by_its_issuer_and_reads_back() {
     let (_, issuer) = issuers(ProfileName::Ldevid);
     let issuer = issuer.unwrap();
     for count in [0, 1, 2, 3, 200] {
@@ -60,7 +60,7 @@ fn a_list_is_signed_by_its_issuer_and_reads_back() {
 }
 
 #[test]
-fn an_empty_list_has_no_empty_sequence() {
+fn an_empty_crl_has_no_empty_sequence() {
     // R-CRL-02.
     let (_, issuer) = issuers(ProfileName::Ldevid);
     let (list, _) = make(&issuer.unwrap(), CrlScope::Full, &[], 1);
@@ -114,7 +114,7 @@ fn other_entries_than_were_counted_are_refused() {
 }
 
 #[test]
-fn what_is_no_list_is_refused() {
+fn what_is_no_crl_is_refused() {
     let (_, issuer) = issuers(ProfileName::Ldevid);
     let (list, _) = make(&issuer.unwrap(), CrlScope::Full, &[entry(1, RevocationReason::Superseded)], 9);
     for length in 0..list.len() {

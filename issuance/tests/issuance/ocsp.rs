@@ -113,7 +113,7 @@ fn an_issuer_is_known_by_sha1_and_sha256_and_by_nothing_else() {
 }
 
 #[test]
-fn an_answer_says_the_clients_words_again_and_carries_its_signer() {
+fn an_ocsp_response_repeats_the_clients_cert_id_and_nonce_and_carries_its_signer() {
     // R-OCSP-02, R-OCSP-03, R-OCSP-05, R-OCSP-06.
     let (_, issuer) = issuers(ProfileName::OcspSigner);
     let signer = issue(&Profile::standard(ProfileName::OcspSigner), issuer.as_ref(), Key::fresh(), 9);

@@ -15,8 +15,8 @@ use crate::{LogError, frame};
 /// A segment that is open; frames below its end never change.
 #[derive(Debug)]
 pub(super) struct Segment {
-    first: u64,
-    path: PathBuf,
+    pub(super) first: u64,
+    pub(super) path: PathBuf,
     file: File,
     /// Where each entry starts, and then where the last one ends.
     offsets: RwLock<Vec<u32>>,
@@ -113,14 +113,6 @@ impl Segment {
             _ => io_error("read", &self.path, error),
         })?;
         Ok(bytes)
-    }
-
-    pub(super) fn first(&self) -> u64 {
-        self.first
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Where the next frame goes, bytes.

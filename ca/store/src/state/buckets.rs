@@ -12,7 +12,7 @@ use super::projection::DeviceRow;
 /// What is in a bucket, by last character.
 pub(super) type DeviceBucket = BTreeMap<u8, DeviceRow>;
 
-/// sled did not give what must be there.
+/// A row that must be in sled is missing or damaged.
 #[derive(Debug)]
 pub(super) struct Broken;
 
@@ -51,7 +51,7 @@ pub(super) struct Devices {
     /// The next bucket, already read: its head and what is on it.
     ahead: Option<(Vec<u8>, DeviceBucket)>,
     started: bool,
-    /// Devices whose turn comes, by serial.
+    /// Devices of buckets already read, by serial.
     pending: BTreeMap<Vec<u8>, DeviceRow>,
 }
 

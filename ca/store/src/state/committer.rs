@@ -16,8 +16,8 @@ use super::index::Rows;
 use super::{ENTRIES_MAX, Shared};
 use crate::{Recorded, Result, StoreError, Verdict};
 
-/// The only one that changes the index: by what it appends, and by what others append to the same log. Lives
-/// until its queue is closed and empty.
+/// Changes the index, and nothing else does: by what it appends, and by what others append to the same log.
+/// Ends when its queue is closed and empty.
 pub(super) struct Committer {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
@@ -26,7 +26,7 @@ pub(super) struct Committer {
     end: watch::Receiver<EntryNumber>,
 }
 
-/// What is decided, before it is durable.
+/// The outcome of a command before it is durable.
 enum Draft {
     Fresh(Arc<Entry>),
     Replay(EntryNumber),
@@ -38,8 +38,7 @@ struct Decided {
     batch: Batch,
     entries: Vec<Arc<Entry>>,
     drafts: Vec<Result<Vec<Draft>>>,
-    /// Whether a command was refused or was answered before: true only if nothing else has been appended
-    /// meanwhile.
+    /// Whether a command was refused or is a replay: valid only if no other process has appended meanwhile.
     depends_on_earlier_entries: bool,
 }
 
@@ -152,8 +151,8 @@ impl Committer {
         self.shared.counters.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
     }
 
-    /// What the callers learn of a batch that was not acknowledged. A log that cannot say what became of it
-    /// takes nothing any more.
+    /// The error for the callers of a batch that was not acknowledged. Stops the store if the log cannot say
+    /// whether the batch was appended.
     async fn failed(&self, error: AppendError) -> StoreError {
         match error {
             AppendError::Full => StoreError::Full,
@@ -238,7 +237,7 @@ impl Committer {
     fn verdicts(&self, drafts: Vec<Draft>, fresh: &[Arc<Entry>], head: EntryNumber) -> Result<Vec<Verdict>> {
         let verdict = |draft| {
             Ok(match draft {
-                Draft::Fresh(entry) => Ok(Recorded::fresh(entry)),
+                Draft::Fresh(entry) => Ok(Recorded { entry, replayed: false }),
                 Draft::Refused(conflict) => {
                     self.shared.counters.conflicts.fetch_add(1, Ordering::Relaxed);
                     Err(conflict)
@@ -250,7 +249,7 @@ impl Committer {
                         Some(entry) => Arc::clone(entry),
                         None => self.shared.entries.get(number)?,
                     };
-                    Ok(Recorded::replayed(entry))
+                    Ok(Recorded { entry, replayed: true })
                 }
             })
         };

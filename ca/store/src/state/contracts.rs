@@ -37,7 +37,7 @@ impl Ledger for LogStore {
             Ok(PreflightDecision::Clear) => Preflight::Clear,
             Ok(PreflightDecision::Alarm(conflict)) => Preflight::Alarm(conflict),
             Ok(PreflightDecision::Replay(entry)) => {
-                Preflight::Answered(Recorded::replayed(self.shared.entries.get(entry)?))
+                Preflight::Answered(Recorded { entry: self.shared.entries.get(entry)?, replayed: true })
             }
         })
     }
@@ -52,7 +52,7 @@ impl Ledger for LogStore {
         let answered = |rows: &Rows<'_>| ledger::answered(rows, Some(principal), request, content, now);
         Ok(match self.shared.view(answered)? {
             Ok(None) => None,
-            Ok(Some(entry)) => Some(Ok(Recorded::replayed(self.shared.entries.get(entry)?))),
+            Ok(Some(entry)) => Some(Ok(Recorded { entry: self.shared.entries.get(entry)?, replayed: true })),
             Err(conflict) => Some(Err(conflict)),
         })
     }
@@ -227,7 +227,7 @@ impl Listings for LogStore {
 
     async fn principals(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<PrincipalRecord>> {
         let now = self.clock.now();
-        let page = self.shared.view(|rows| page::principals(rows.index.principals(), cursor, limit))?;
+        let page = self.shared.view(|rows| page::principals(&rows.index.principals, cursor, limit))?;
         page.try_map(|facts| self.shared.principal(&facts, now))
     }
 

@@ -1,5 +1,5 @@
-//! Cache of entries that were written or read lately. A device's first boot reads its birth entry three times;
-//! at most the first read is of the disk. Entries never change, so the cache is never wrong.
+//! Cache of entries that were written or read lately: a device's first boot reads its birth entry three
+//! times. Entries never change, so the cache is never wrong.
 
 use std::sync::Arc;
 

@@ -79,7 +79,7 @@ impl GroupCommit {
     }
 
     async fn deliver(self: Arc<Self>) {
-        // Everybody who can go on now does so before this does.
+        // Lets all tasks that are ready run first.
         tokio::task::yield_now().await;
         // While the committer is busy its queue gathers by itself.
         let idle = self.under_way.load(Ordering::Relaxed) == 0;
@@ -98,7 +98,7 @@ impl GroupCommit {
         drop(self);
         let answers = if sent.is_ok() { answered.await.ok() } else { None };
         under_way.fetch_sub(1, Ordering::Relaxed);
-        // Whoever is not answered learns that the store has stopped.
+        // A caller without an answer gets `Stopped`.
         let Some(answers) = answers else { return };
         for ((asker, _), answer) in askers.into_iter().zip(answers) {
             // One that went away asks again.

@@ -1,8 +1,8 @@
 //! The exact index: in memory, about 110 bytes a device, rebuilt from the ledger at every start.
 //!
-//! A table has 32 bits of a keyed hash and a row's number; the entry is read to be sure. Certificate and device
-//! rows have 32 more bits: 64 keyed bits find a row that is known to exist, and a status, without a read. The
-//! hash is keyed because outsiders choose device keys and request ids.
+//! A table has 32 bits of a keyed hash and a row's number; the entry is read to be sure. Rows of certificates
+//! and devices have 32 more bits: 64 keyed bits find a row that is known to exist, and a status, without a
+//! read. The hash is keyed because outsiders choose device keys and request ids.
 
 mod certificates;
 mod jobs;
@@ -43,7 +43,7 @@ pub(super) struct Index {
     pub(super) certificates: Certificates,
     pub(super) jobs: Jobs,
     work_orders: Vec<WorkOrderFacts>,
-    principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
+    pub(super) principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: BTreeMap<IssuerName, u32>,
     pub(super) times: Times,
 }
@@ -294,10 +294,6 @@ impl Index {
     /// What the certificate is worth; from memory alone.
     pub(super) fn certificate_status(&self, serial_number: &SerialNumber) -> Option<CertificateStatus> {
         self.certificates.get(self.certificate_row(serial_number)?).map(|row| row.status())
-    }
-
-    pub(super) fn principals(&self) -> &BTreeMap<(Role, PrincipalName), PrincipalFacts> {
-        &self.principals
     }
 
     /// The row of a certificate that is known to exist, or that 64 keyed bits cannot tell from one.

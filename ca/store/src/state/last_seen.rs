@@ -61,7 +61,7 @@ pub(super) fn read(path: &Path, head: u64) -> Option<Vec<u32>> {
         return None;
     }
     let (written_at, seconds) = body.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
-    // Places are those of this ledger only if it goes on where the file was written.
+    // Positions are valid only if the ledger has all entries that it had when the file was written.
     if u64::from_le_bytes(*written_at) > head {
         return None;
     }

@@ -136,7 +136,7 @@ impl Shared {
         Ok(Unaccounted { count, devices })
     }
 
-    /// Reads sled once it shows all that is on record. Whatever goes wrong in there costs a rebuild, no more.
+    /// Reads sled once it shows all that is on record. An error or a panic of sled causes a rebuild.
     fn read<T>(&self, read: impl Fn(&sled::Db) -> Result<T, Broken>) -> Result<T> {
         let tree = self.projection.wait_for(self.head().0, PATIENCE)?;
         match catch_unwind(AssertUnwindSafe(|| read(&tree))) {

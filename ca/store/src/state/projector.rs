@@ -35,7 +35,7 @@ struct State {
     head: u64,
     reached: u64,
     rebuilds: u64,
-    /// The head that the projector sleeps until. Waking it costs the committer more than telling it.
+    /// The projector sleeps until this head: waking it costs the committer more than setting a number.
     wake_at: u64,
     readers: u32,
     /// Whether it is known what the projection on disk had seen, or that it cannot say.
@@ -193,8 +193,7 @@ impl Projector {
             // One that cannot be read says nothing of the ledger.
             self.shared.projection.know_cursor(None);
             trusted = false;
-            // One that lived for a while is started again at once; one that dies at once (no space) is not
-            // hurried.
+            // One that ran for a while is started again at once; one that fails at once (no space) waits.
             pause = if started.elapsed() > PAUSE_MAX { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
             tracing::warn!(why, "the projection is thrown away and built again; listings wait");
             if self.discard(pause) {
@@ -291,8 +290,7 @@ impl Projector {
         Ok(())
     }
 
-    /// Waits for work, or for a moment. Work that comes in drops gathers for a while, unless somebody waits
-    /// for it.
+    /// Waits for new entries or a tick. Few entries wait for more, unless a reader waits for them.
     fn wait(&self, reached: u64) -> (u64, bool, bool) {
         let projection = &self.shared.projection;
         let idle = |state: &mut State| state.head <= reached && !state.stop && !state.suspect;
@@ -363,7 +361,7 @@ fn seen_beyond(tree: &sled::Db, head: u64) -> Result<Option<Discard>, Discard> {
     Ok(None)
 }
 
-/// Reads everything: a successful open of sled proves nothing. What does not add up is thrown away.
+/// Reads and counts all rows, because a successful open of sled proves nothing.
 fn check(tree: &sled::Db) -> Result<Progress, Discard> {
     let Some(cursor) = tree.get(CURSOR_KEY)? else {
         return match (tree.is_empty(), tree.contains_key(CURSOR_KEY_2)?) {
@@ -394,7 +392,7 @@ fn count(tree: &sled::Db, reached: u64) -> Result<Progress, Discard> {
     Ok(found)
 }
 
-/// Which file sled writes to. One that was deleted or replaced under it would be written for nobody.
+/// The inode of sled's file: sled does not notice when the file is deleted or replaced.
 fn inode(path: &Path) -> Result<u64, Discard> {
     let found = std::fs::metadata(path.join("db"))?;
     Ok(found.ino())
@@ -416,9 +414,8 @@ const GATHER: Duration = Duration::from_millis(200);
 
 const COMMIT_MARK_EVERY: Duration = Duration::from_millis(1);
 
-/// Between a discarded projection and the next.
+/// The shortest pause between a discarded projection and the next.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 
-/// At most: long enough not to grind on a full disk, short enough that listings come back soon after there is
-/// room.
+/// The longest pause: a full disk is not tried all the time, and listings come back soon after there is room.
 const PAUSE_MAX: Duration = Duration::from_secs(10);

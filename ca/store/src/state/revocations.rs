@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{IssuerName, RevocationReason, SerialNumber};
+use identity::{IssuerName, SerialNumber};
 use ledger::EntryNumber;
 
 use super::Shared;
@@ -30,10 +30,7 @@ impl Shared {
             true => {
                 // Thousands were revoked by one entry: it is read for the first who asks.
                 let mut cause_cache = self.cause_cache.lock();
-                let cause = cause_cache.of(self, row.changed, row.is_held())?;
-                let RevokedEntry { at, reason, invalidity_date, .. } = cause.line(*serial_number);
-                let entry = EntryNumber(u64::from(row.changed));
-                Some(Revocation { at, reason, invalidity_date, entry })
+                Some(cause_cache.of(self, row.changed, row.is_held())?.of(*serial_number))
             }
             false => None,
         };
@@ -115,7 +112,9 @@ impl Shared {
             if certificate.validity.not_after() < expired_before {
                 continue;
             }
-            entries.push(cause_cache.of(self, row.changed, row.is_held())?.line(certificate.serial_number));
+            let serial_number = certificate.serial_number;
+            let revocation = cause_cache.of(self, row.changed, row.is_held())?.of(serial_number);
+            entries.push(RevokedEntry { serial_number, revocation });
         }
         Ok(RevokedPage { entries, next })
     }
@@ -136,9 +135,7 @@ pub(super) struct CauseCache(HashMap<(u32, bool), Arc<Cause>>);
 
 /// What an entry says of those that it revoked or held.
 struct Cause {
-    at: SystemTime,
-    reason: RevocationReason,
-    invalidity_date: Option<SystemTime>,
+    revocation: Revocation,
     /// Dates that were kept.
     since: HashMap<SerialNumber, SystemTime>,
 }
@@ -153,22 +150,12 @@ impl CauseCache {
         }
         let entry = shared.entries.at(changed)?;
         let cause = match entry.event.revoked().filter(|_| !held) {
-            Some(revoked) => Cause {
-                at: entry.at,
-                reason: revoked.reason,
-                invalidity_date: revoked.invalidity_date,
-                since: revoked
-                    .certificates
-                    .iter()
-                    .filter_map(|one| Some((one.serial_number, one.since?)))
-                    .collect(),
-            },
-            None => Cause {
-                at: entry.at,
-                reason: RevocationReason::CertificateHold,
-                invalidity_date: None,
-                since: HashMap::new(),
-            },
+            Some(revoked) => {
+                let kept =
+                    revoked.certificates.iter().filter_map(|one| Some((one.serial_number, one.since?)));
+                Cause { revocation: Revocation::by(&entry, &revoked, None), since: kept.collect() }
+            }
+            None => Cause { revocation: Revocation::hold(&entry), since: HashMap::new() },
         };
         let cause = Arc::new(cause);
         self.0.insert((changed, held), Arc::clone(&cause));
@@ -177,13 +164,9 @@ impl CauseCache {
 }
 
 impl Cause {
-    fn line(&self, serial_number: SerialNumber) -> RevokedEntry {
-        RevokedEntry {
-            serial_number,
-            at: self.since.get(&serial_number).copied().unwrap_or(self.at),
-            reason: self.reason,
-            invalidity_date: self.invalidity_date,
-        }
+    fn of(&self, serial_number: SerialNumber) -> Revocation {
+        let at = self.since.get(&serial_number).copied().unwrap_or(self.revocation.at);
+        Revocation { at, ..self.revocation }
     }
 }
 

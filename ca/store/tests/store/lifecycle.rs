@@ -65,12 +65,12 @@ pub(crate) async fn cloned_flash_is_found_out_and_held(bench: Bench) {
     let mut fork = bench.enrol(1, cloned, 602);
     let head = bench.store.head().0;
     // Nothing is signed twice for it: once it is on record, it is foreseen.
-    assert!(matches!(bench.store.preflight(&Intent::of(&fork).unwrap()).await.unwrap(), Preflight::Alarm(_)));
+    assert!(matches!(bench.store.preflight(&intent(&fork)).await.unwrap(), Preflight::Alarm(_)));
     for _ in 0..10 {
         assert_eq!(bench.ask(fork.clone()).await.unwrap_err(), forked);
     }
     assert!(matches!(
-        bench.store.preflight(&Intent::of(&fork).unwrap()).await.unwrap(),
+        bench.store.preflight(&intent(&fork)).await.unwrap(),
         Preflight::Refused(why) if why == forked
     ));
     assert_eq!(bench.store.head().0, head + 1);

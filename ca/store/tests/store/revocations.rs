@@ -113,7 +113,7 @@ pub(crate) async fn changes_come_in_order_and_none_is_lost_or_doubled(bench: Ben
     assert_eq!(bench.store.revocation_changes(behind, 9).await.unwrap(), []);
 }
 
-pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else(bench: Bench) {
+pub(crate) async fn a_crl_names_what_is_revoked_or_held_and_nothing_else(bench: Bench) {
     let births = jobs(&bench, 40).await;
     let revoked: Vec<_> = births.iter().copied().step_by(3).collect();
     bench.done(bench.revoke(&revoked, RevocationReason::KeyCompromise)).await;
@@ -125,7 +125,7 @@ pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else(bench: Bench
         let full = listed(&bench, IssuerName::Factory, None, limit).await;
         assert_eq!(full.iter().map(|one| one.serial_number).collect::<Vec<_>>(), expected);
     }
-    let on_hold = |one: &RevokedEntry| one.reason == RevocationReason::CertificateHold;
+    let on_hold = |one: &RevokedEntry| one.revocation.reason == RevocationReason::CertificateHold;
     let full = listed(&bench, IssuerName::Factory, None, 100).await;
     assert_eq!(
         full.iter().filter(|one| on_hold(one)).map(|one| one.serial_number).collect::<Vec<_>>(),
@@ -155,7 +155,7 @@ pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else(bench: Bench
     assert!(!full.iter().any(on_hold) && full.len() == revoked.len());
 }
 
-pub(crate) async fn what_expired_leaves_the_list(bench: Bench) {
+pub(crate) async fn what_expired_leaves_the_crl(bench: Bench) {
     let births = jobs(&bench, 3).await;
     let used = bench.store.device(&device(3)).await.unwrap().unwrap().operational.unwrap();
     bench.done(bench.revoke(&[used, births[2]], RevocationReason::Superseded)).await;

@@ -10,7 +10,7 @@ use ledger_log::format::CertificateSummary;
 
 /// All certificates, in the order of their entries.
 #[derive(Default)]
-pub(in crate::state) struct Certificates {
+pub(crate) struct Certificates {
     rows: Vec<CertificateRow>,
     /// What lies where: certificates of a shard are neighbours.
     shards: BTreeMap<(IssuerName, u32), ShardRow>,
@@ -23,21 +23,21 @@ pub(in crate::state) struct Certificates {
 }
 
 #[derive(Clone, Copy)]
-pub(in crate::state) struct CertificateRow {
+pub(crate) struct CertificateRow {
     pub(super) check: u32,
     /// The entry that recorded it. 32 bits last for four thousand million entries: four hundred a device at
     /// ten million devices.
-    pub(in crate::state) entry: u32,
+    pub(crate) entry: u32,
     /// The device's certificate before it; [`NONE`]: it is the first, or not a device's.
-    pub(in crate::state) previous: u32,
+    pub(crate) previous: u32,
     /// The entry that last changed its status; 0: none did.
-    pub(in crate::state) changed: u32,
+    pub(crate) changed: u32,
     /// Shard (24 bits), issuer (2), kind (2), whether it is held (1), status but for the hold (2).
     word: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::state) enum Kind {
+pub(crate) enum Kind {
     Birth,
     Operational,
     Other,
@@ -45,16 +45,16 @@ pub(in crate::state) enum Kind {
 
 /// A shard of an issuer's revocation list.
 #[derive(Clone, Copy, Default)]
-pub(in crate::state) struct ShardRow {
+pub(crate) struct ShardRow {
     /// Its first row and the one behind its last; rows of other shards may lie between.
-    pub(in crate::state) first: u32,
-    pub(in crate::state) end: u32,
+    pub(crate) first: u32,
+    pub(crate) end: u32,
     /// Certificates revoked or on hold.
-    pub(in crate::state) revoked_or_held: u32,
+    pub(crate) revoked_or_held: u32,
     /// The entry that last changed that.
-    pub(in crate::state) changed: u32,
+    pub(crate) changed: u32,
     /// The last second of its certificate that lasts longest.
-    pub(in crate::state) not_after_s: u64,
+    pub(crate) not_after_s: u64,
 }
 
 impl Certificates {
@@ -92,17 +92,17 @@ impl Certificates {
         (self.rows.len() as u32).checked_sub(1).unwrap_or(NONE)
     }
 
-    pub(in crate::state) fn get(&self, row: u32) -> Option<CertificateRow> {
+    pub(crate) fn get(&self, row: u32) -> Option<CertificateRow> {
         self.rows.get(row as usize).copied()
     }
 
     /// The rows of a device from its newest back.
-    pub(in crate::state) fn of_device(&self, newest: u32) -> impl Iterator<Item = CertificateRow> {
+    pub(crate) fn of_device(&self, newest: u32) -> impl Iterator<Item = CertificateRow> {
         std::iter::successors(self.get(newest), |row| self.get(row.previous))
     }
 
     /// Rows from one on, with their numbers.
-    pub(in crate::state) fn from(&self, row: u32) -> impl Iterator<Item = (u32, CertificateRow)> {
+    pub(crate) fn from(&self, row: u32) -> impl Iterator<Item = (u32, CertificateRow)> {
         let rows = self.rows.get(row as usize..).unwrap_or_default();
         (row..).zip(rows.iter().copied())
     }
@@ -176,32 +176,32 @@ impl Certificates {
     }
 
     /// The last entry that revoked, held or released; 0: none did.
-    pub(in crate::state) fn last_change(&self) -> EntryNumber {
+    pub(crate) fn last_change(&self) -> EntryNumber {
         EntryNumber(self.changes.last().map_or(0, |entry| u64::from(*entry)))
     }
 
     /// Entries that revoked, held or released, from `first` on.
-    pub(in crate::state) fn changes_from(&self, first: EntryNumber) -> &[u32] {
+    pub(crate) fn changes_from(&self, first: EntryNumber) -> &[u32] {
         let start = self.changes.partition_point(|entry| u64::from(*entry) < first.0);
         self.changes.get(start..).unwrap_or_default()
     }
 
-    pub(in crate::state) fn shard(&self, issuer: IssuerName, shard: u32) -> Option<ShardRow> {
+    pub(crate) fn shard(&self, issuer: IssuerName, shard: u32) -> Option<ShardRow> {
         self.shards.get(&(issuer, shard)).copied()
     }
 
     /// How many shards the issuer has; their numbers are 0 to below this.
-    pub(in crate::state) fn shards(&self, issuer: IssuerName) -> u32 {
+    pub(crate) fn shards(&self, issuer: IssuerName) -> u32 {
         let last = self.shards.range((issuer, 0)..=(issuer, u32::MAX)).next_back();
         last.map_or(0, |((_, shard), _)| shard + 1)
     }
 
-    pub(in crate::state) fn issued_by(&self, issuer: IssuerName) -> u64 {
+    pub(crate) fn issued_by(&self, issuer: IssuerName) -> u64 {
         self.issued.get(issuer_place(issuer)).copied().unwrap_or_default()
     }
 
     /// Superseded certificates that are to be revoked before this millisecond, soonest first.
-    pub(in crate::state) fn due(&self, before_ms: u64) -> impl Iterator<Item = u32> {
+    pub(crate) fn due(&self, before_ms: u64) -> impl Iterator<Item = u32> {
         let due = self.due.range(..(before_ms, 0)).map(|(_, row)| *row);
         due.filter(|row| self.get(*row).is_some_and(|facts| !facts.is_held()))
     }
@@ -212,17 +212,17 @@ impl Certificates {
 }
 
 impl CertificateRow {
-    pub(in crate::state) fn status(self) -> CertificateStatus {
+    pub(crate) fn status(self) -> CertificateStatus {
         if self.is_held() { CertificateStatus::Held } else { self.without_hold() }
     }
 
     /// Whether it is not the first of its device.
-    pub(in crate::state) fn has_previous(self) -> bool {
+    pub(crate) fn has_previous(self) -> bool {
         self.previous != NONE
     }
 
     /// What a release would make it.
-    pub(in crate::state) fn without_hold(self) -> CertificateStatus {
+    pub(crate) fn without_hold(self) -> CertificateStatus {
         match self.word & STATUS_MASK {
             0 => CertificateStatus::Issued,
             1 => CertificateStatus::InUse,
@@ -232,19 +232,19 @@ impl CertificateRow {
     }
 
     /// Issued or in use, on hold or not.
-    pub(in crate::state) fn is_live(self) -> bool {
+    pub(crate) fn is_live(self) -> bool {
         matches!(self.without_hold(), CertificateStatus::Issued | CertificateStatus::InUse)
     }
 
-    pub(in crate::state) fn is_held(self) -> bool {
+    pub(crate) fn is_held(self) -> bool {
         self.word & HELD_BIT != 0
     }
 
-    pub(in crate::state) fn is_revoked_or_held(self) -> bool {
+    pub(crate) fn is_revoked_or_held(self) -> bool {
         self.is_held() || self.without_hold() == CertificateStatus::Revoked
     }
 
-    pub(in crate::state) fn kind(self) -> Kind {
+    pub(crate) fn kind(self) -> Kind {
         match (self.word >> KIND_SHIFT) & 0b11 {
             0 => Kind::Birth,
             1 => Kind::Operational,
@@ -252,12 +252,12 @@ impl CertificateRow {
         }
     }
 
-    pub(in crate::state) fn issuer(self) -> IssuerName {
+    pub(crate) fn issuer(self) -> IssuerName {
         let place = (self.word >> ISSUER_SHIFT) & 0b11;
         IssuerName::ALL.get(place as usize).copied().unwrap_or(IssuerName::Infrastructure)
     }
 
-    pub(in crate::state) fn shard(self) -> Option<u32> {
+    pub(crate) fn shard(self) -> Option<u32> {
         Some(self.word >> SHARD_SHIFT).filter(|shard| *shard != NO_SHARD)
     }
 
@@ -279,7 +279,7 @@ impl CertificateRow {
 }
 
 /// Its position in [`IssuerName::ALL`].
-pub(in crate::state) fn issuer_place(issuer: IssuerName) -> usize {
+pub(crate) fn issuer_place(issuer: IssuerName) -> usize {
     IssuerName::ALL.iter().position(|known| *known == issuer).unwrap_or_default()
 }
 

@@ -6,14 +6,14 @@ use std::hash::{BuildHasher, RandomState};
 use ledger::{AlarmFacts, AlarmPair, JobFacts, JobId, RotationFacts};
 
 #[derive(Default)]
-pub(in crate::state) struct Jobs {
+pub(crate) struct Jobs {
     /// Oldest first.
-    pub(in crate::state) alarms: Vec<AlarmFacts>,
+    pub(crate) alarms: Vec<AlarmFacts>,
     /// Keyed hashes of what makes alarms the same.
     pairs: HashSet<u64>,
-    pub(in crate::state) jobs: BTreeMap<JobId, JobFacts>,
+    pub(crate) jobs: BTreeMap<JobId, JobFacts>,
     /// Oldest first.
-    pub(in crate::state) rotations: Vec<RotationFacts>,
+    pub(crate) rotations: Vec<RotationFacts>,
 }
 
 impl Jobs {

@@ -18,9 +18,9 @@ use crate::{Result, StoreError};
 
 /// The rows of an index, read back from its ledger.
 #[derive(Clone, Copy)]
-pub(in crate::state) struct Rows<'a> {
-    pub(in crate::state) index: &'a Index,
-    pub(in crate::state) entries: &'a Entries,
+pub(crate) struct Rows<'a> {
+    pub(crate) index: &'a Index,
+    pub(crate) entries: &'a Entries,
 }
 
 impl Rows<'_> {
@@ -73,7 +73,7 @@ impl Rows<'_> {
     }
 
     /// What is known of the certificate that this entry recorded in this row.
-    pub(in crate::state) fn facts(
+    pub(crate) fn facts(
         &self,
         entry: &Entry,
         number: u32,
@@ -233,7 +233,7 @@ impl View for Rows<'_> {
 }
 
 /// Seconds since 1970.
-pub(in crate::state) fn second(second: u32) -> SystemTime {
+pub(crate) fn second(second: u32) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::from(second))
 }
 

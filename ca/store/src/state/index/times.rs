@@ -7,7 +7,7 @@ use ledger::EntryNumber;
 
 /// What is known of the times of all entries. Its size follows how often the clock was set back.
 #[derive(Debug, Default)]
-pub(in crate::state) struct Times {
+pub(crate) struct Times {
     /// The last entry.
     last: u64,
     /// Its time, milliseconds since 1970.
@@ -20,13 +20,13 @@ pub(in crate::state) struct Times {
 
 /// Entries that were made while the clock was ahead are among the last of a run of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::state) struct Run {
+pub(crate) struct Run {
     /// The first entry of the run.
-    pub(in crate::state) first: u64,
+    pub(crate) first: u64,
     /// Its last entry.
-    pub(in crate::state) last: u64,
+    pub(crate) last: u64,
     /// An entry of a later time than this was made while the clock was ahead. Whole seconds since 1970.
-    pub(in crate::state) latest_s: u64,
+    pub(crate) latest_s: u64,
 }
 
 impl Times {
@@ -42,7 +42,7 @@ impl Times {
     }
 
     /// The time of the last entry; `None`: there is none.
-    pub(in crate::state) fn last_at(&self) -> Option<SystemTime> {
+    pub(crate) fn last_at(&self) -> Option<SystemTime> {
         (self.last > 0).then(|| UNIX_EPOCH + Duration::from_millis(self.last_ms))
     }
 
@@ -52,7 +52,7 @@ impl Times {
     }
 
     /// The runs of entries, newest first, with what was too late a time in each, as is known at `now_s`.
-    pub(in crate::state) fn runs(&self, now_s: u64) -> Vec<Run> {
+    pub(crate) fn runs(&self, now_s: u64) -> Vec<Run> {
         let (mut last, mut latest_s) = (self.last, now_s);
         let mut runs = Vec::with_capacity(self.steps.len() + 1);
         for (before, after_s) in self.steps.iter().rev() {
