@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use identity::Principal;
 use parking_lot::Mutex;
 
-/// A rate limit for each principal, and one for all bare keys (GCRA): a burst, then one in each interval. In memory: a restart resets
-/// it.
+/// A rate limit for each principal and one for all bare keys (GCRA): a burst, then one in each interval.
+/// In memory: a restart resets it.
 pub(super) struct RateLimiter {
     burst: u32,
     interval: Duration,
