@@ -28,7 +28,7 @@ fn our_device_keeps_every_rule_of_the_specification() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_station_makes_units_of_the_second_implementation_also_after_power_cuts() {
-    let authority = CertificateAuthority::start().await;
+    let authority = CertificateAuthority::start();
     let factory = Factory::of(&authority);
     let directory = tempfile::tempdir().unwrap();
     let station = Station::set_up(&authority, "line-1", directory.path()).await;
