@@ -11,6 +11,8 @@ use anyhow::{Context, bail};
 use cli::Status;
 use diagnostics::error_chain;
 use identity::{DeviceId, SystemClock};
+use rustix::io::Errno;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -30,6 +32,7 @@ pub(crate) async fn run(arguments: Factory, storage: Storage) -> anyhow::Result<
     match arguments.link.tcp {
         Some(address) => over_tcp(&mut dialogue, address, limits).await,
         None => {
+            let _raw = RawTerminal::set().context("standard input cannot be set to raw mode")?;
             let end = serve(&mut dialogue, tokio::io::stdin(), tokio::io::stdout(), limits).await?;
             info!(locked = dialogue.is_locked(), "the link ended: {end:?}");
             Ok(Status::Done)
@@ -64,6 +67,32 @@ async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) 
         if dialogue.is_locked() {
             return Ok(Status::Done);
         }
+    }
+}
+
+/// Standard input as a terminal device that carries all byte values unchanged: no echo, no line editing, no signals
+/// from the keyboard. Set back to what it was when dropped.
+struct RawTerminal(Termios);
+
+impl RawTerminal {
+    /// `None` when standard input is not a terminal.
+    fn set() -> Result<Option<Self>, Errno> {
+        let stdin = rustix::stdio::stdin();
+        let before = match tcgetattr(stdin) {
+            Ok(before) => before,
+            Err(Errno::NOTTY | Errno::INVAL) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(stdin, OptionalActions::Now, &raw)?;
+        Ok(Some(Self(before)))
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        tcsetattr(rustix::stdio::stdin(), OptionalActions::Drain, &self.0).ok();
     }
 }
 

@@ -20,7 +20,8 @@ fn our_device_keeps_every_rule_of_the_specification() {
     let agent = Program::Agent.path();
     let command = format!("'{}' factory --state {{state}} --stdio", agent.display());
     let own = format!("{command} --product {{product}} --serial {{serial}}");
-    let output = implementation("conformance").args(["--exec", &command, "--exec-own", &own]).output().unwrap();
+    let output =
+        implementation("conformance").args(["--exec", &command, "--exec-own", &own]).output().unwrap();
     let told = succeeded(&output);
     let checked = told.lines().filter(|line| line.starts_with("ok")).count();
     assert!(checked > CHECKS_MIN, "only {checked} checks:\n{told}");
@@ -65,10 +66,8 @@ fn implementation(command: &str) -> Command {
 
 /// The Python of the interop suite, which has `cryptography`.
 fn python() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
-        PathBuf::from,
-    );
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
     let python = target.join("interop-venv/bin/python");
     assert!(python.exists(), "{} is missing: run tests/interop/setup.sh", python.display());
     python

@@ -34,12 +34,15 @@ fn messages_of_the_station_have_the_bytes_of_the_vectors() {
     for vector in rows(&read("messages.json")["station"]) {
         let message = v1::StationMessage::decode(bytes(&vector["bytes"]).as_slice()).unwrap();
         assert_eq!(hex::encode(message.encode_to_vec()), vector["bytes"], "{vector}");
-        let mut fields = json!({ "name": vector["name"], "bytes": vector["bytes"], "exchange": message.exchange });
+        let mut fields =
+            json!({ "name": vector["name"], "bytes": vector["bytes"], "exchange": message.exchange });
         let (name, request) = match message.request.unwrap() {
             station_message::Request::Hello(hello) => ("hello", hello_fields(&hello)),
             station_message::Request::GenerateKey(it) => ("generate_key", json!({ "key_type": it.key_type })),
             station_message::Request::Install(install) => ("install", install_fields(&install)),
-            station_message::Request::ReadBack(it) => ("read_back", json!({ "nonce": hex::encode(&it.nonce) })),
+            station_message::Request::ReadBack(it) => {
+                ("read_back", json!({ "nonce": hex::encode(&it.nonce) }))
+            }
             station_message::Request::Lock(v1::Lock {}) => ("lock", json!({})),
         };
         fields[name] = request;
@@ -53,14 +56,19 @@ fn messages_of_the_device_have_the_bytes_of_the_vectors() {
     for vector in rows(&read("messages.json")["device"]) {
         let message = v1::DeviceMessage::decode(bytes(&vector["bytes"]).as_slice()).unwrap();
         assert_eq!(hex::encode(message.encode_to_vec()), vector["bytes"], "{vector}");
-        let mut fields = json!({ "name": vector["name"], "bytes": vector["bytes"], "exchange": message.exchange });
+        let mut fields =
+            json!({ "name": vector["name"], "bytes": vector["bytes"], "exchange": message.exchange });
         let (name, response) = match message.response.unwrap() {
             device_message::Response::Hello(hello) => ("hello", hello_response_fields(&hello)),
-            device_message::Response::GenerateKey(it) => ("generate_key", json!({ "csr": hex::encode(&it.csr) })),
+            device_message::Response::GenerateKey(it) => {
+                ("generate_key", json!({ "csr": hex::encode(&it.csr) }))
+            }
             device_message::Response::Install(v1::InstallResponse {}) => ("install", json!({})),
             device_message::Response::ReadBack(read_back) => ("read_back", read_back_fields(&read_back)),
             device_message::Response::Lock(v1::LockResponse {}) => ("lock", json!({})),
-            device_message::Response::Fault(it) => ("fault", json!({ "code": it.code, "message": it.message })),
+            device_message::Response::Fault(it) => {
+                ("fault", json!({ "code": it.code, "message": it.message }))
+            }
         };
         fields[name] = response;
         assert!(message.from_device, "{vector}");
