@@ -1,4 +1,4 @@
-//! The device's keys: the only room with a private key. It signs, and no more.
+//! The device's keys: the only module that handles a private key. A key signs and cannot be read.
 
 mod file;
 mod group;

@@ -197,7 +197,13 @@ fn of_init(error: &InitError) -> Status {
         InitError::Exists { .. } | InitError::Option { .. } | InitError::Host(_) => Status::Usage,
         // Said, but another time than the clock shows.
         InitError::OtherTime { .. } => Status::NotConfirmed,
-        _ => Status::Failed,
+        InitError::Clock(_)
+        | InitError::OnRecord { .. }
+        | InitError::RootCrl(_)
+        | InitError::Io { .. }
+        | InitError::RootCrlFile { .. }
+        | InitError::Refused(_)
+        | InitError::FreshKey(_) => Status::Failed,
     }
 }
 
@@ -205,7 +211,11 @@ fn of_serve(error: &ServeError) -> Status {
     match error {
         ServeError::Open(error) => of_open(error),
         // It was open, and can record nothing more: a supervisor starts it again.
-        _ => Status::Failed,
+        ServeError::Store(_)
+        | ServeError::Task(_)
+        | ServeError::Signals(_)
+        | ServeError::Listen { .. }
+        | ServeError::Descriptors => Status::Failed,
     }
 }
 
@@ -224,14 +234,23 @@ fn of_opening(error: &store::OpenError) -> Status {
     match error {
         store::OpenError::InUse { .. } => Status::Failed,
         store::OpenError::Log(error) => of_log(error),
-        _ => Status::Damaged,
+        store::OpenError::Missing(..)
+        | store::OpenError::Exists(..)
+        | store::OpenError::LostEnd { .. }
+        | store::OpenError::TooNew { .. }
+        | store::OpenError::Exposed { .. } => Status::Damaged,
     }
 }
 
 fn of_store(error: &StoreError) -> Status {
     match error {
         StoreError::Log(error) => of_log(error),
-        _ => Status::Failed,
+        StoreError::Full
+        | StoreError::Stopped
+        | StoreError::Bug(_)
+        | StoreError::Busy
+        | StoreError::ListingsUnavailable { .. }
+        | StoreError::CursorUnknown => Status::Failed,
     }
 }
 

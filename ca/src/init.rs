@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_the_ledger_fails_nothing_is_made() {
+    async fn a_ledger_that_cannot_be_made_is_an_error_and_leaves_nothing() {
         let parent = tempfile::tempdir().unwrap();
         let dir = parent.path().join("ca");
         let first = directory::Building::beside(&dir).unwrap();

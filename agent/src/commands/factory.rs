@@ -70,8 +70,8 @@ async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) 
     }
 }
 
-/// Standard input as a terminal device that carries all byte values unchanged: no echo, no line editing, no signals
-/// from the keyboard. Set back to what it was when dropped.
+/// Standard input as a terminal device that carries all byte values unchanged: no echo, no line editing, no
+/// signals from the keyboard. Set back to what it was when dropped.
 struct RawTerminal(Termios);
 
 impl RawTerminal {

@@ -1,4 +1,4 @@
-//! Reading a state directory, by whoever may.
+//! A read-only view of a state directory, without its lock.
 
 use std::fs;
 use std::io;

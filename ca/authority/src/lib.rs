@@ -121,7 +121,7 @@ pub struct Authority {
     alarms: RateLimiter,
     /// The latest RSA moduli, with the certificates that have them.
     recent_moduli: Mutex<RecentModuli<SerialNumber>>,
-    /// Who does the work that nobody asks for.
+    /// Which process does background work.
     chores: Arc<dyn Chores>,
     /// Notified when there may be a mass revocation to continue.
     jobs: tokio::sync::Notify,

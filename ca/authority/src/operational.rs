@@ -1,5 +1,5 @@
-//! Operational certificates (LDevID), which a device works with: the first one on the word of its birth
-//! certificate, each next one on the word of the one before, and the confirmation that one is in use.
+//! Operational certificates (LDevID), which a device works with: the first one is authorised by its
+//! birth certificate, each next one by the one before; and the confirmation that one is in use.
 
 use std::time::{Duration, Instant};
 

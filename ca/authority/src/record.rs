@@ -3,7 +3,7 @@
 use ledger::{Action, Command};
 use store::{Recorded, Verdict};
 
-use super::{Authority, Caller, Operation, Refused};
+use super::{Authority, Caller, CallerRefused, Operation, Refused};
 
 impl Authority {
     /// Records one command of a caller, which is its operation and issues no certificate.
@@ -36,7 +36,7 @@ impl Authority {
         caller: &Caller,
         command: Command,
     ) -> Result<Recorded, Refused> {
-        self.check_caller(caller).await?;
+        self.check_recorder(caller).await?;
         Ok(self.commit_one(command).await??)
     }
 
@@ -51,8 +51,17 @@ impl Authority {
         caller: &Caller,
         commands: Vec<Command>,
     ) -> Result<Vec<Verdict>, Refused> {
-        self.check_caller(caller).await?;
+        self.check_recorder(caller).await?;
         Ok(self.store.commit(commands).await?)
+    }
+
+    /// As [`Authority::check_caller`]. A caller without a name is refused: an entry without a principal
+    /// is the CA's own.
+    async fn check_recorder(&self, caller: &Caller) -> Result<(), Refused> {
+        if caller.principal().is_none() {
+            return Err(CallerRefused::BareKey.into());
+        }
+        self.check_caller(caller).await
     }
 
     /// Commits one command, without a look at a caller.

@@ -13,12 +13,12 @@ use super::{IssuanceSubject, JobId, RevocationTerms, RotationTerms, WorkOrderId,
 /// One change that somebody asks for.
 #[derive(Debug, Clone)]
 pub struct Command {
-    /// Who asks; `None`: the CA itself, at `init`.
+    /// Who asks; `None`: the CA itself.
     pub principal: Option<Principal>,
     /// The certificate that makes the call: once it is revoked, nothing is decided for it any more. `None`:
     /// there is no call.
     pub credential: Option<SerialNumber>,
-    /// Which question of theirs this is. The same again gets the same answer, for ever (ADR 0010).
+    /// The caller's id of this request. A repeat gets the same answer, for ever (ADR 0010).
     pub request: Option<RequestId>,
     /// SHA-256 over what was asked, without the id and without anything that we made for the answer (such as
     /// a fresh serial number): the same request id with another digest is refused.
@@ -79,6 +79,7 @@ pub enum Action {
         reason: RevocationReason,
         /// When the key is believed to have been lost (RFC 5280, section 5.3.2).
         invalidity_date: Option<SystemTime>,
+        /// The mass revocation that it belongs to; `None`: none.
         job: Option<JobId>,
     },
     /// Begin to revoke a selection that is too large for one entry.
@@ -115,7 +116,8 @@ pub enum Action {
         /// Whether a fork puts the device on hold.
         hold_on_fork: bool,
     },
-    /// The clock is right, whatever the entries before say. Only by the CA itself, for an operator at its
+    /// The clock is right, whatever the entries before say; the confirmed time is that of the new entry.
+    /// Holds the time of the last entry, which is overruled. Only by the CA itself, for an operator at its
     /// machine.
     ConfirmTime(SystemTime),
     /// Revoke all credentials of a principal.

@@ -1,4 +1,4 @@
-//! Why a command is refused. Each has a stable reason on the wire (`grpc/status.rs`).
+//! Why a command is refused. Each has a stable reason on the wire (`grpc/status/reason.rs`).
 
 use identity::{DeviceId, Principal, PrincipalName, RevocationReason, SerialNumber};
 
@@ -20,7 +20,7 @@ pub enum Conflict {
     /// `WORK_ORDER_NOT_FOUND`; also what a station sees of an order that does not name it.
     #[error("there is no work order {0}")]
     NoSuchWorkOrder(WorkOrderId),
-    /// `WORK_ORDER_EXHAUSTED`.
+    /// `WORK_ORDER_EXHAUSTED`. The quantity is all that the order allows, not what is left.
     #[error("work order {work_order} allows {quantity} units, and all have been issued")]
     WorkOrderExhausted { work_order: WorkOrderId, quantity: u64 },
     /// `WORK_ORDER_PAUSED` or `WORK_ORDER_CLOSED`.

@@ -32,7 +32,7 @@ pub enum Decision {
 
 /// Decides one command at the time `now`.
 ///
-/// The order of the questions is part of the contract: a request that was answered gets its answer even if
+/// The order of the checks is part of the contract: a request that was answered gets its answer even if
 /// its work order is by now exhausted, paused or closed (ADR 0010), but a certificate that was revoked since
 /// is not handed out again.
 ///
@@ -273,13 +273,13 @@ impl<V: View> Rules<'_, V> {
         Err(Conflict::CertificateRevoked.into())
     }
 
-    /// A new question for a key whose certificate has expired is not answered with that certificate: it wants
+    /// A new request for a key whose certificate has expired is not answered with that certificate: it wants
     /// a key of its own.
     fn is_of_use(&self, certificate: &CertificateFacts) -> Result<(), Conflict> {
         if certificate.not_after < self.now { Err(Conflict::KeyAlreadyUsed) } else { Ok(()) }
     }
 
-    /// R-5280-02: a serial number is used once by an issuer; we use it once at all.
+    /// R-5280-02: a serial number is unique for its issuer; here it is unique for the CA.
     fn serial_number_is_free(&self, serial_number: SerialNumber) -> Outcome<(), V> {
         match self.view.certificate(&serial_number)? {
             Some(_) => Err(Conflict::SerialNumberTaken.into()),

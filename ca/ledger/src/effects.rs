@@ -83,7 +83,7 @@ pub enum StatusChange {
     InUse,
     /// It is revoked for ever.
     Revoked,
-    /// It is on hold.
+    /// An operator or a fork put it on hold.
     Held,
     /// The hold has ended: it is again what it was before.
     Released,
@@ -96,9 +96,9 @@ pub struct DeviceFlags {
     pub confirmed: bool,
     /// It failed in the factory, for good.
     pub scrapped: bool,
-    /// It is no more.
+    /// An operator retired it.
     pub retired: bool,
-    /// It is on hold.
+    /// An operator or a fork put it on hold.
     pub held: bool,
     /// Its next birth certificate is allowed.
     pub rework: bool,
@@ -111,9 +111,9 @@ pub enum DeviceChange {
     Confirmed,
     /// It failed in the factory, for good.
     Scrapped,
-    /// It is no more.
+    /// An operator retired it.
     Retired,
-    /// It is on hold.
+    /// An operator or a fork put it on hold.
     Held,
     /// The hold has ended.
     Released,

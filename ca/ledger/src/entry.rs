@@ -21,7 +21,7 @@ pub struct Entry {
     pub at: SystemTime,
     /// Who asked; `None`: the CA itself.
     pub principal: Option<Principal>,
-    /// Which question of theirs it answers.
+    /// The caller's id of the request that this entry answers.
     pub request: Option<RequestId>,
     /// SHA-256 over what was asked.
     pub content: [u8; 32],
@@ -84,7 +84,8 @@ pub enum Event {
         /// The certificates that this revoked (R-LIFE-11: cessationOfOperation).
         revoked: Vec<RevokedCertificate>,
     },
-    /// A device has an operational certificate.
+    /// A device has an operational certificate. The parent is the birth certificate for an enrolment,
+    /// otherwise the certificate before it.
     OperationalIssued { device: DeviceId, parent: SerialNumber, certificate: SignedCertificate },
     /// An operational certificate is in use.
     InstallConfirmed {
@@ -132,6 +133,7 @@ pub enum Event {
         reason: RevocationReason,
         /// When the key is believed to have been lost.
         invalidity_date: Option<SystemTime>,
+        /// The mass revocation that it belongs to; `None`: none.
         job: Option<JobId>,
     },
     /// A selection is being revoked.
@@ -240,7 +242,23 @@ impl Event {
             Self::CertificatesRevoked { certificates, reason, invalidity_date, .. } => {
                 (certificates, *reason, *invalidity_date)
             }
-            _ => return None,
+            Self::IssuerInstalled { .. }
+            | Self::WorkOrderCreated { .. }
+            | Self::WorkOrderPaused { .. }
+            | Self::WorkOrderResumed { .. }
+            | Self::WorkOrderClosed { .. }
+            | Self::UnitConfirmed { .. }
+            | Self::OperationalIssued { .. }
+            | Self::ForkDetected { .. }
+            | Self::DuplicateRefused { .. }
+            | Self::RevocationBegun { .. }
+            | Self::RevocationFinished { .. }
+            | Self::DeviceHeld { .. }
+            | Self::DeviceReleased { .. }
+            | Self::ReworkAllowed { .. }
+            | Self::RotationRequested { .. }
+            | Self::TimeConfirmed { .. }
+            | Self::CredentialIssued { .. } => return None,
         };
         (!certificates.is_empty()).then_some(Revoked { certificates, reason, invalidity_date })
     }

@@ -7,7 +7,7 @@ use super::WorkOrderId;
 /// What is known of a request for a certificate before the certificate is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// Who asks; `None`: the CA itself, at `init`.
+    /// Who asks; `None`: the CA itself.
     pub principal: Option<Principal>,
     /// The caller's id of this request.
     pub request: Option<RequestId>,

@@ -142,7 +142,7 @@ pub enum DeviceState {
     Scrapped,
     /// It is on hold: its certificates are not accepted until it is released.
     Held,
-    /// It is no more.
+    /// An operator retired it.
     Retired,
     /// It has no certificate that is issued or in use, on hold or not: all such certificates of it were
     /// revoked, its birth certificate among them. What it has left are superseded certificates, if any, and
@@ -171,9 +171,9 @@ pub struct CertificateFacts {
     pub shard: Option<u32>,
     /// The certificate that authorised it.
     pub parent: Option<SerialNumber>,
-    /// What it is worth.
+    /// Its status. Expiry is not part of it.
     pub status: CertificateStatus,
-    /// While it is on hold: since when, and what it is worth afterwards.
+    /// While it is on hold: since when, and the status that a release restores.
     pub hold: Option<HoldFacts>,
     /// Superseded: when it is to be revoked; `None`: it is left to expire.
     pub ends: Option<SystemTime>,

@@ -122,11 +122,11 @@ pub const STATIONS_MAX: usize = 64;
 /// Whether an order may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkOrderState {
-    /// Yes, within its window.
+    /// It issues within its window.
     Open,
-    /// Not now.
+    /// Paused: it issues again when it is resumed.
     Paused,
-    /// Never again.
+    /// Closed for ever.
     Closed,
 }
 

@@ -1,4 +1,4 @@
-//! What revocation lists, status answers and the feed are made of.
+//! Rows for CRLs, OCSP responses and the feed.
 
 use std::time::SystemTime;
 

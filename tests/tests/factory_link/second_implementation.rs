@@ -1,4 +1,4 @@
-//! `tests/interop/factory_link`, which was written from the specification alone, as a device and as a station.
+//! `tests/interop/factory_link`, written from the specification alone, as a device and as a station.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -51,7 +51,8 @@ impl Operation {
         allowed_to(kind).contains(&self)
     }
 
-    /// Whether it is done while the clock is in doubt: it reads, or can only revoke or hold (ADR 0034).
+    /// Whether it is done while the clock is in doubt: it reads for operators and relying parties, or only
+    /// takes rights away (ADR 0034).
     pub fn is_done_in_doubt(self) -> bool {
         use Operation::*;
         matches!(
@@ -130,7 +131,7 @@ pub fn allowed_to(kind: CallerKind) -> &'static [Operation] {
         CallerKind::DeviceOperational => {
             &[Renew, ReadRenewalWindow, ConfirmInstalled, ReadTrustBundle, ListServices]
         }
-        // Whoever adds one decides what the caller is then called on record.
+        // For reading only: a caller without a name records nothing (`Authority::check_recorder`).
         CallerKind::BareKey => &[],
     }
 }

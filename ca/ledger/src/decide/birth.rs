@@ -103,7 +103,7 @@ impl<V: View> Rules<'_, V> {
         Ok(revoked)
     }
 
-    /// The unit has a birth certificate: the same question, a rework, or another one.
+    /// The unit has a birth certificate: the same request, a rework, or another request.
     fn born_before(
         &self,
         caller: Option<&Principal>,

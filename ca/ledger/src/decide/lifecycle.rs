@@ -77,7 +77,7 @@ impl<V: View> Rules<'_, V> {
 }
 
 impl DeviceFacts {
-    /// Neither gone for ever nor on hold.
+    /// An error if it is scrapped, retired, revoked or on hold.
     pub(super) fn still_lives(&self) -> Result<(), Conflict> {
         self.is_not_gone()?;
         if self.flags.held { Err(Conflict::DeviceHeld(self.id.clone())) } else { Ok(()) }

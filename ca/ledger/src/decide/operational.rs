@@ -98,7 +98,7 @@ impl<V: View> Rules<'_, V> {
         Ok(record(Event::InstallConfirmed { device, serial_number, revoked, parent_ends }))
     }
 
-    /// The key is on record: the same question again, or a key that is somebody's.
+    /// The key is on record: the same request again, or a key of somebody else.
     fn same_key_of(
         &self,
         first: &CertificateFacts,
@@ -142,7 +142,7 @@ impl<V: View> Rules<'_, V> {
         Ok(unconfirmed)
     }
 
-    /// A certificate that was superseded asks for another child.
+    /// A fork: a superseded certificate requests a successor.
     fn fork(&self, known: &DeviceFacts, parent: SerialNumber, held: bool) -> Outcome<Stop<V::Fault>, V> {
         let device = known.id.clone();
         let child = known.operational.or_else(|| known.live.last().copied()).unwrap_or(parent);

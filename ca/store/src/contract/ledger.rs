@@ -25,7 +25,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// is the same.
     ///
     /// # Errors
-    /// When it returns `Err` no verdict is known. After [`StoreError::Full`] nothing of this call happened.
+    /// When it returns `Err` no verdict is known. After `StoreError::Full` nothing of this call happened.
     /// After any other, some of it may have: ask again with the same request ids once the store is back.
     async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>>;
 
@@ -47,7 +47,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// Figures for metrics, of this process. From memory.
     fn metrics(&self) -> StoreMetrics;
 
-    /// Answers what was begun, refuses what comes after with [`StoreError::Stopped`], leaves everything as a
+    /// Answers what was begun, refuses what comes after with `StoreError::Stopped`, leaves everything as a
     /// clean start wants it. Idempotent.
     async fn close(&self) -> Result<()>;
 }

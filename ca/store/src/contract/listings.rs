@@ -15,11 +15,11 @@ use crate::{CertificateRecord, Cursor, Page, PrincipalRecord, Result, SelectionP
 /// Rows of the ledger. Single rows are read at once; pages may block a thread of the runtime's pool.
 ///
 /// Every page has at most `limit` rows and a cursor for the next one; a cursor is good for the same question
-/// only, also after a restart, and any other fails with [`StoreError::CursorUnknown`]. Rows that are added
+/// only, also after a restart, and any other fails with `StoreError::CursorUnknown`. Rows that are added
 /// while pages are read may be left out.
 ///
 /// What is called a *projected listing* waits until it shows every commit that returned before the call, or
-/// fails with [`StoreError::ListingsUnavailable`] after a bounded time. All others read the index and the log
+/// fails with `StoreError::ListingsUnavailable` after a bounded time. All others read the index and the log
 /// and wait for nothing.
 #[async_trait]
 pub trait Listings: Send + Sync + 'static {

@@ -23,7 +23,7 @@ use crate::{Result, StoreError};
 pub(super) struct Projection {
     state: Mutex<State>,
     changed: Condvar,
-    /// When which head was committed: what the lag is measured by. Its own lock, held for a moment: the
+    /// Commit times of recent heads, from which the lag is measured. Its own lock, held for a moment: the
     /// committer takes it.
     commits: Mutex<VecDeque<(u64, Instant)>>,
 }

@@ -34,7 +34,7 @@ impl Jobs {
         self.jobs.get_mut(&job).map(change);
     }
 
-    /// Those that were forgotten by then count no more, and nobody asks for them.
+    /// Drops rotation requests that have ended.
     pub(super) fn request_rotation(&mut self, facts: RotationFacts) {
         self.rotations.retain(|rotation| rotation.terms.until > facts.requested_at);
         self.rotations.push(facts);

@@ -64,7 +64,7 @@ impl Times {
     }
 }
 
-/// Less is a clock that is set by a little, as clocks are.
+/// Smaller steps are ordinary corrections of a clock.
 const STEP_SECONDS: u64 = 300;
 
 #[cfg(test)]
