@@ -11,7 +11,7 @@ mod root_crl;
 mod texts;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -115,8 +115,15 @@ pub async fn init(plan: Plan, clock: Arc<dyn Clock>) -> Result<Made, InitError> 
     let names = hosts::names(&plan.server_hosts())?;
     let mut plan = plan;
     plan.public_url = public_url(&plan)?;
-    let passphrase = match &plan.passphrase_file {
-        Some(path) => Passphrase::read(path)?,
+    let passphrase = match &mut plan.passphrase_file {
+        Some(path) => {
+            let passphrase = Passphrase::read(path)?;
+            // Relative paths in the configuration are relative to it, not to where this command ran.
+            let what = "find the passphrase file in";
+            let full = absolute(&*path);
+            *path = full.map_err(|source| InitError::Io { what, path: path.clone(), source })?;
+            passphrase
+        }
         None => Passphrase::generate()?,
     };
     let building = directory::Building::beside(&plan.dir)?;
@@ -262,6 +269,19 @@ mod tests {
         let names: Vec<_> =
             fs::read_dir(dir.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["ca"]);
+    }
+
+    #[tokio::test]
+    async fn a_passphrase_file_that_is_named_from_here_is_found_by_the_server() {
+        let here = std::env::current_dir().unwrap();
+        let parent = tempfile::tempdir_in(&here).unwrap();
+        let file = parent.path().join("passphrase.txt");
+        Passphrase::generate().unwrap().save(&file).unwrap();
+        let named = file.strip_prefix(&here).unwrap().to_owned();
+        let plan = Plan { passphrase_file: Some(named), ..plan(&parent.path().join("ca")) };
+        let made = run(plan).await.unwrap();
+        let settings = crate::config::Settings::read(&made.config, []).unwrap();
+        signer::Issuers::open(&settings.issuers).await.unwrap();
     }
 
     #[tokio::test]
