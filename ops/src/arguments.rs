@@ -123,8 +123,10 @@ pub(crate) enum Command {
 /// Accepts the options of the connection without an effect, and hides them.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NoConnection {
+    /// Not used by this command
     #[arg(long, hide = true, value_name = "DIR")]
     credentials: Option<PathBuf>,
+    /// Not used by this command
     #[arg(long, hide = true, value_name = "URL")]
     server: Option<String>,
 }
@@ -132,6 +134,7 @@ pub(crate) struct NoConnection {
 /// Hides `--json` for a command that prints no data.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NoJson {
+    /// Not used by this command
     #[arg(long, hide = true)]
     json: bool,
 }
