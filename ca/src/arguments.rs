@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use identity::PrincipalName;
 
 use crate::config::{LogFormat, manual};
-use crate::init::{Holder, Plan, parse_host};
+use crate::init::{CredentialFor, Plan, parse_host};
 
 /// Touchmark's certificate authority: gives every device its identity, and keeps the record of it.
 #[derive(Debug, Parser)]
@@ -228,10 +228,10 @@ fn parse_time(text: &str) -> Result<SystemTime, String> {
 
 impl CredentialArguments {
     /// Whose credential it will be.
-    pub fn holder(&self) -> Holder {
+    pub fn holder(&self) -> CredentialFor {
         match &self.operator {
-            Some(name) => Holder::Operator { name: name.clone() },
-            None => Holder::Server { hosts: self.host.clone() },
+            Some(name) => CredentialFor::Operator { name: name.clone() },
+            None => CredentialFor::Server { hosts: self.host.clone() },
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::config::{
 use crate::open::create_crl_numbers;
 
 pub use confirmed_time::{ConfirmedTime, confirm_time};
-pub use credential::{Holder, credential};
+pub use credential::{CredentialFor, credential};
 pub use directory::abandoned;
 pub use hosts::parse_host;
 pub use restored::{accept_restored_store, lacks_something};

@@ -156,7 +156,7 @@ pub struct SignedCertificate {
     pub key: KeyFingerprint,
     /// From when until when.
     pub validity: Validity,
-    /// The part of its issuer's revocation list that it is in, fixed for ever (R-CRL-08); `None`: only in the
+    /// The shard of its issuer's CRLs that it is in, fixed for ever (R-CRL-08); `None`: only in the
     /// full list.
     pub shard: Option<u32>,
     /// X.509 DER. Shared: it goes to the ledger and to the caller without being copied.

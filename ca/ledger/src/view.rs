@@ -167,7 +167,7 @@ pub struct CertificateFacts {
     pub key: KeyFingerprint,
     /// Its last second (RFC 5280, section 4.1.2.5).
     pub not_after: SystemTime,
-    /// The part of its issuer's revocation list that it is in.
+    /// The shard of its issuer's CRLs that it is in.
     pub shard: Option<u32>,
     /// The certificate that authorised it.
     pub parent: Option<SerialNumber>,

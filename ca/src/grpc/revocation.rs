@@ -115,7 +115,7 @@ fn crl_pieces(crl: Arc<Crl>) -> impl Stream<Item = Result<v1::GetCrlResponse, St
     })
 }
 
-static UNREADABLE: diagnostics::Limit = diagnostics::Limit::new("a revocation list cannot be read");
+static UNREADABLE: diagnostics::Limit = diagnostics::Limit::new("a CRL cannot be read");
 
 /// What the wire allows a piece.
 const CHUNK_BYTES: usize = 64 * 1024;

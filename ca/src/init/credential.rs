@@ -14,9 +14,9 @@ use super::{InitError, SERVER_NAME, hosts, texts};
 use crate::config::Settings;
 use crate::open::with_ledger;
 
-/// The holder of the credential.
+/// For whom a credential is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Holder {
+pub enum CredentialFor {
     /// The server, with these hosts besides those of the loopback.
     Server {
         /// Names and addresses.
@@ -36,7 +36,7 @@ pub enum Holder {
 /// Also when a CA is serving, which has locked the store.
 pub async fn credential(
     settings: &Settings,
-    holder: Holder,
+    holder: CredentialFor,
     out: &Path,
     clock: Arc<dyn Clock>,
 ) -> Result<(), InitError> {
@@ -72,7 +72,7 @@ pub async fn credential(
 /// The credential, and the settings file that goes with an operator's.
 async fn make(
     settings: &Settings,
-    holder: Holder,
+    holder: CredentialFor,
     issuer: &Issuer,
     now: SystemTime,
 ) -> Result<(MadeCredential, Option<String>), InitError> {
@@ -80,11 +80,11 @@ async fn make(
     let maker = Maker { organization, public_url, now };
     let by = (issuer.certificate.as_ref(), issuer.signer.as_ref());
     Ok(match holder {
-        Holder::Server { hosts } => {
+        CredentialFor::Server { hosts } => {
             let hosts = hosts::with_own(hosts, settings.enrollment_url.as_deref(), settings.listen);
             (maker.credential(Role::Service, SERVER_NAME, Some(hosts::names(&hosts)?), by).await?, None)
         }
-        Holder::Operator { name } => {
+        CredentialFor::Operator { name } => {
             let made = maker.credential(Role::Operator, name.as_str(), None, by).await?;
             (made, Some(texts::client_toml(settings.listen)))
         }
@@ -114,7 +114,7 @@ mod tests {
         let said = settings().unwrap_err();
         assert!(format!("{said}").contains("touchmark-ca credential"), "{said}");
         let beside = Settings::read_beside_the_server(&made.config, []).unwrap();
-        let holder = Holder::Server { hosts: Vec::new() };
+        let holder = CredentialFor::Server { hosts: Vec::new() };
         credential(&beside, holder, &server, Arc::clone(&clock)).await.unwrap();
         crate::serve::check(&settings().unwrap(), Arc::clone(&clock)).await.unwrap();
 
@@ -137,11 +137,11 @@ mod tests {
         let open = async || store::open(settings.store.clone(), Arc::clone(&clock)).await;
         let name: PrincipalName = "admin".parse().unwrap();
         let out = parent.path().join("again");
-        let holder = Holder::Operator { name: name.clone() };
+        let holder = CredentialFor::Operator { name: name.clone() };
         credential(&settings, holder.clone(), &out, Arc::clone(&clock)).await.unwrap();
         let server = parent.path().join("server");
         let hosts = vec!["ca.example.com".to_owned()];
-        credential(&settings, Holder::Server { hosts }, &server, Arc::clone(&clock)).await.unwrap();
+        credential(&settings, CredentialFor::Server { hosts }, &server, Arc::clone(&clock)).await.unwrap();
         crate::tls::ServerCredentials::read(&server).unwrap();
         // What is there is not overwritten, and nothing is issued for it.
         let refused = credential(&settings, holder.clone(), &out, Arc::clone(&clock)).await;

@@ -1,4 +1,4 @@
-//! The rows of the certificates, twenty bytes each, and what is counted over them: for revocation lists, in
+//! The rows of the certificates, twenty bytes each, and what is counted over them: for CRLs, in
 //! memory, whatever sled does.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +43,7 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// A shard of an issuer's revocation list.
+/// A shard of an issuer's CRLs.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ShardRow {
     /// Its first row and the one behind its last; rows of other shards may lie between.
