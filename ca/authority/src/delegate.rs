@@ -18,7 +18,7 @@ impl DelegateIssuer for Authority {
         let conflict = |why: &dyn std::fmt::Display| DelegationError::Conflict(why.to_string());
         let by = self.issuers.signer_of(issuer)?;
         let name: PrincipalName = format!("ocsp-{issuer}").parse().map_err(|why| conflict(&why))?;
-        let profile = Profile { issuer, ..self.profile(ProfileName::OcspSigner) };
+        let profile = Profile { issuer, ..self.profile(ProfileName::OcspSigner).into_owned() };
         let store_error = |refused| match refused {
             Refused::Store(error) => error.into(),
             other => conflict(&other),

@@ -27,6 +27,7 @@ mod units;
 mod upkeep;
 mod work_orders;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -226,9 +227,9 @@ impl Authority {
         &self.counters
     }
 
-    fn profile(&self, name: ProfileName) -> Profile {
+    fn profile(&self, name: ProfileName) -> Cow<'_, Profile> {
         let changed = self.profiles.iter().find(|profile| profile.name == name);
-        changed.cloned().unwrap_or_else(|| Profile::standard(name))
+        changed.map_or_else(|| Cow::Owned(Profile::standard(name)), Cow::Borrowed)
     }
 
     /// Refuses while the clock is in doubt: the CA signs and hands out nothing then.

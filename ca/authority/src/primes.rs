@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use identity::{DeviceId, KeyFingerprint, KeyType, Principal, SerialNumber};
+use identity::{DeviceId, KeyFingerprint, KeyType, Principal, ProfileName, SerialNumber};
 use issuance::{Modulus, Profile, shared_primes, shared_primes_between};
 use ledger::{Action, Conflict, Holder, IssuanceSubject, Selection};
 use store::{Chore, StoreError};
@@ -29,7 +29,7 @@ pub struct PrimeWalk {
 impl Authority {
     /// Whether a profile allows RSA keys.
     pub fn takes_rsa(&self) -> bool {
-        self.profiles.iter().any(takes_rsa)
+        ProfileName::all().any(|name| takes_rsa(&self.profile(name)))
     }
 
     /// Compares all RSA keys on record once a day until `stop`, if a profile allows RSA keys.
