@@ -54,6 +54,16 @@ def _answer(unit, request):
     return answer
 
 
+def _ask(bench, unit, request):
+    """A request and its answer; remembers the unit's key and what was installed."""
+    body = body_of(bench, unit, request)
+    answer = expect(unit.ask(request, body), request)
+    if request == "generate_key":
+        unit.key = station.request_key(answer)
+    if request == "install":
+        unit.installed = body
+
+
 def _time_of(unit, request, body):
     """The seconds that the device takes for a request."""
     start = time.monotonic()
@@ -118,12 +128,7 @@ def _cut_request(bench, request, before, after, part):
 def _between(bench):
     unit = bench.unit()
     for request in ("hello", "generate_key", "install", "read_back", "lock"):
-        body = body_of(bench, unit, request)
-        answer = expect(unit.ask(request, body), request)
-        if request == "generate_key":
-            unit.key = station.request_key(answer)
-        if request == "install":
-            unit.installed = body
+        _ask(bench, unit, request)
         unit.restart()
         unit.state()
     unit.must_be(Step.LOCKED)
@@ -203,12 +208,7 @@ def _crash(bench, request, after):
     unit = bench.unit(crash_after=what)
     asked = [each[0] for each in _REQUESTS]
     for name in asked[: asked.index(request)]:
-        body = body_of(bench, unit, name)
-        answer = expect(unit.ask(name, body), name)
-        if name == "generate_key":
-            unit.key = station.request_key(answer)
-        if name == "install":
-            unit.installed = body
+        _ask(bench, unit, name)
     body = body_of(bench, unit, request)
     if request == "install":
         unit.installed = body

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use proto::v1::WorkOrderCounts;
-use tests::{CertificateAuthority, Factory, OrderTerms, Program, Station, line_file};
+use tests::{CertificateAuthority, Factory, OrderTerms, Program, Station, line_file, python_program};
 
 #[test]
 fn it_agrees_with_the_vectors() {
@@ -66,9 +66,7 @@ fn implementation(command: &str) -> Command {
 
 /// The Python of the interop suite, which has `cryptography`.
 fn python() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
-    let python = target.join("interop-venv/bin/python");
+    let python = python_program("python");
     assert!(python.exists(), "{} is missing: run tests/interop/setup.sh", python.display());
     python
 }

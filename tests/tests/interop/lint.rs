@@ -6,10 +6,11 @@ use std::process::Command;
 
 use identity::ProfileName;
 use issuance::Profile;
+use tests::python_program;
 
 use crate::case::write;
 use crate::pki::Pki;
-use crate::program::{python_program, run, stranger};
+use crate::program::{run, stranger};
 
 /// `profile finding` of every line that is not a comment.
 fn allowed() -> BTreeSet<String> {

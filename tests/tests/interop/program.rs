@@ -25,12 +25,6 @@ pub(crate) fn run(command: &mut Command) -> Answer {
     Answer { content: status.success(), text, stdout }
 }
 
-/// A program in the virtual environment that `setup.sh` makes.
-pub(crate) fn python_program(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("interop-venv/bin").join(name)
-}
-
 /// A file beside `setup.sh`.
 pub(crate) fn stranger(name: &str) -> PathBuf {
     root().join("tests/interop").join(name)

@@ -10,10 +10,11 @@ use issuance::{
     ocsp_response,
 };
 use rcgen::SigningKey;
+use tests::python_program;
 use webpki::{BorrowedCertRevocationList, EndEntityCert, KeyUsage, RevocationOptionsBuilder};
 
 use crate::pki::{Holder, Pki};
-use crate::program::{python_program, run, stranger};
+use crate::program::{run, stranger};
 
 /// As `Pki` has it in its certificates.
 const URL: &str = "http://ca.example.test/crl/x/0.crl";

@@ -8,11 +8,12 @@ use std::time::Duration;
 use proto::v1::revocation_service_client::RevocationServiceClient;
 use proto::v1::selection::By;
 use proto::v1::{CheckStatusRequest, HoldRequest, RevocationState};
+use tests::python_program;
 use tests::{Credentials, Holder, Site, eventually};
 use time::PrimitiveDateTime;
 use time::macros::format_description;
 
-use crate::program::{python_program, run, stranger};
+use crate::program::{run, stranger};
 
 /// The status that an implementation found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,10 +5,11 @@ use std::time::UNIX_EPOCH;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
+use tests::python_program;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use crate::case::{Case, Purpose};
-use crate::program::{python_program, run, stranger};
+use crate::program::{run, stranger};
 
 /// Accepted, or why not.
 pub(crate) type Verdict = Result<(), String>;
