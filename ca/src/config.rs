@@ -22,7 +22,8 @@ pub use blocked_keys::{BlockedKeysError, read_blocked_keys};
 pub(crate) use check::{HTTP_LISTEN_DEFAULT, LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT, check_organization};
 pub use document::{
     AfterRenewalName, ClockConfig, Config, FormerStoreKind, IssuersConfig, LdevidConfig, LimitsConfig,
-    LogConfig, LogFormat, LogKind, OnForkName, ProfilesConfig, PublicationConfig, ServerConfig, StoreConfig,
+    LogConfig, LogFormat, LogKind, OnForkName, ProfilesConfig, PublicationConfig, ReservationsConfig,
+    ServerConfig, StoreConfig,
 };
 pub use exposure::Exposure;
 pub use hardware_type::{HardwareType, HardwareTypeError};

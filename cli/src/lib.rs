@@ -15,4 +15,4 @@ pub use confirmation::ask;
 pub use count::count;
 pub use parsing::{Ended, parse};
 pub use status::Status;
-pub use values::{read_file, work_order};
+pub use values::{read_file, reservation, work_order};

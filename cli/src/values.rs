@@ -6,13 +6,25 @@ use std::path::Path;
 
 /// Reads the id of a work order, or its number alone, which is completed as the CA writes ids.
 pub fn work_order(text: &str) -> Result<String, String> {
-    let number = text.strip_prefix("wo-").unwrap_or(text);
+    numbered("wo-", text).ok_or_else(|| {
+        "a work order is written wo-000017, or 17; `touchmark work-order list` shows them".to_owned()
+    })
+}
+
+/// Reads the id of a reservation, or its number alone, as [`work_order`] does.
+pub fn reservation(text: &str) -> Result<String, String> {
+    numbered("rs-", text).ok_or_else(|| {
+        "a reservation is written rs-000012, or 12; `touchmark work-order reservation list` shows them"
+            .to_owned()
+    })
+}
+
+fn numbered(prefix: &str, text: &str) -> Option<String> {
+    let number = text.strip_prefix(prefix).unwrap_or(text);
     let digits = number.bytes().all(|byte| byte.is_ascii_digit());
     match number.parse::<u64>() {
-        Ok(number @ 1..) if digits => Ok(format!("wo-{number:06}")),
-        _ => {
-            Err("a work order is written wo-000017, or 17; `touchmark work-order list` shows them".to_owned())
-        }
+        Ok(number @ 1..) if digits => Some(format!("{prefix}{number:06}")),
+        _ => None,
     }
 }
 
@@ -31,6 +43,16 @@ pub fn read_file(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reservation_is_its_id_or_its_number() {
+        for text in ["rs-000012", "12", "rs-12"] {
+            assert_eq!(reservation(text).unwrap(), "rs-000012", "{text}");
+        }
+        for text in ["wo-000012", "rs-", "0", "+12"] {
+            assert!(reservation(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_work_order_is_its_id_or_its_number() {

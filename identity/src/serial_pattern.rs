@@ -19,13 +19,18 @@ pub struct SerialPattern {
 impl SerialPattern {
     /// Whether the serial is in the range.
     pub fn contains(&self, serial: &DeviceSerial) -> bool {
+        self.position(serial).is_some()
+    }
+
+    /// The position of a serial, from 0: [`Self::nth`] gives it back. `None`: it is not in the range.
+    pub fn position(&self, serial: &DeviceSerial) -> Option<u64> {
         let number = serial
             .as_str()
             .strip_prefix(self.prefix.as_str())
             .and_then(|rest| rest.strip_suffix(self.suffix.as_str()))
             .filter(|digits| digits.len() == self.digits && is_digits(digits))
             .and_then(|digits| digits.parse::<u64>().ok());
-        number.is_some_and(|number| (self.first..=self.last).contains(&number))
+        number.filter(|number| (self.first..=self.last).contains(number)).map(|number| number - self.first)
     }
 
     /// The number of serials in the range, at least 1.
@@ -107,6 +112,7 @@ mod tests {
         assert_eq!(serials, ["SN08-B", "SN09-B", "SN10-B", "SN11-B"]);
         assert!(serials.iter().all(|serial| pattern.contains(&serial.parse().unwrap())));
         assert_eq!((pattern.nth(4), pattern.nth(u64::MAX)), (None, None));
+        assert!((0..4).all(|at| pattern.position(&pattern.nth(at).unwrap()) == Some(at)));
         for other in ["SN12-B", "SN8-B", "SN08", "SN08-C", "SN+9-B"] {
             assert!(!pattern.contains(&other.parse().unwrap()), "{other}");
         }

@@ -18,7 +18,7 @@ pub(crate) use quickstart::QuickstartArguments;
 pub(crate) use revocation::{
     Confirmation, RevocationsCommand, RevokeArguments, SelectionArguments, WatchArguments, WhyArguments,
 };
-pub(crate) use work_order::{WorkOrderArgument, WorkOrderCommand, WorkOrderTerms};
+pub(crate) use work_order::{ReservationCommand, WorkOrderArgument, WorkOrderCommand, WorkOrderTerms};
 
 use crate::connection::{Connection, EVERYWHERE};
 

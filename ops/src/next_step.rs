@@ -69,7 +69,20 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
         ProfileForbids => "ask for less: the profile says the most, for example of days",
         WorkOrderNotFound => "see `touchmark work-order list`; a station sees only the orders that name it",
         WorkOrderExhausted => {
-            "make another order with `touchmark work-order create`; scrapped units do not give quota back"
+            "make another order with `touchmark work-order create`; scrapped and withdrawn units do not give quota back, reserved ones do when they come home"
+        }
+        ReservationNotFound => "see `touchmark work-order reservation list --all`",
+        ReservationWithdrawn => {
+            "these serial numbers are spent for ever: give the units other ones; see `touchmark work-order reservation list --all`"
+        }
+        ReservationsOut => {
+            "let the stations return what they reserved, or withdraw it: `touchmark work-order reservation list`"
+        }
+        TooManyReserved => {
+            "return reserved units that are not used, or reconcile those that were made; the CA's `station-units-max` says how many may be out"
+        }
+        UnitReserved => {
+            "another station, or another order, has this serial number: see `touchmark work-order reservation list`"
         }
         WorkOrderPaused => "`touchmark work-order resume ID` lets it go on",
         WorkOrderClosed => "a closed order stays closed: make another with `touchmark work-order create`",

@@ -2,10 +2,12 @@
 
 mod certificate;
 mod device;
+mod reservation;
 mod work_order;
 
 pub(crate) use certificate::CertificateView;
 pub(crate) use device::DeviceView;
+pub(crate) use reservation::ReservationView;
 pub(crate) use work_order::WorkOrderView;
 
 use proto::v1 as wire;

@@ -1,5 +1,7 @@
 //! `touchmark work-order …`
 
+mod reservation;
+
 use cli::count;
 use identity::{Clock, Principal, PrincipalName, Role, SystemClock};
 use proto::v1::{self as wire, create_work_order_request};
@@ -30,6 +32,7 @@ pub(crate) async fn run(command: WorkOrderCommand, context: &mut Context<'_>) ->
             show(context.connection.work_orders().await?.resume(request).await?.into_inner(), context.output)
         }
         WorkOrderCommand::Close { order, yes } => close(order.id, yes, context).await,
+        WorkOrderCommand::Reservation { command } => reservation::run(command, context).await,
     }
 }
 
@@ -151,6 +154,8 @@ const COLUMNS: &[Column<WorkOrderView>] = &[
     always("CONFIRMED", |order| order.confirmed.to_string()),
     spare(1, always("SCRAPPED", |order| order.scrapped.to_string())),
     spare(5, always("REWORKED", |order| order.reworked.to_string())),
+    spare(6, always("RESERVED", |order| order.reserved.to_string())),
+    spare(7, always("WITHDRAWN", |order| order.withdrawn.to_string())),
     spare(3, always("SERIALS", WorkOrderView::serials)),
     spare(2, always("STATIONS", |order| order.stations.join(" "))),
     spare(4, always("CREATED", |order| order.created_at.clone().unwrap_or_default())),
@@ -163,7 +168,8 @@ fn show(order: wire::WorkOrder, output: &mut Output) -> Result<(), Failure> {
 async fn close(id: String, yes: bool, context: &mut Context<'_>) -> Result<(), Failure> {
     // An order that does not exist is reported before the confirmation.
     let order = read(&id, &context.connection).await?;
-    let left = order.quantity.saturating_sub(order.counts.unwrap_or_default().issued);
+    let counts = order.counts.unwrap_or_default();
+    let left = order.quantity.saturating_sub(counts.issued + counts.reserved + counts.withdrawn);
     confirm_name(&id, &format!("close {id} for ever ({} not made)", count(left, "unit")), yes)?;
     let answer =
         context.connection.work_orders().await?.close(wire::CloseWorkOrderRequest { id }).await?.into_inner();

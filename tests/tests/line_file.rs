@@ -53,7 +53,7 @@ async fn a_unit_that_is_scrapped_is_revoked_and_never_returns() {
             line.station.scrap(&line.order, "cracked lens", &["SN000001", "SN000002"]).output().unwrap();
         assert!(scrap.status.success(), "{}", String::from_utf8_lossy(&scrap.stderr));
     }
-    let expected = WorkOrderCounts { issued: 4, confirmed: 2, scrapped: 2, reworked: 0 };
+    let expected = WorkOrderCounts { issued: 4, confirmed: 2, scrapped: 2, ..WorkOrderCounts::default() };
     assert_eq!(line.factory.counts(&line.order).await, expected);
 
     // Its certificate is refused, and the line names it, with its journal and without.
@@ -120,7 +120,7 @@ impl Line {
     /// Every unit is counted once, has a key of its own, and holds what the ledger says.
     async fn check_all(&self) {
         let units = self.units;
-        let expected = WorkOrderCounts { issued: units, confirmed: units, scrapped: 0, reworked: 0 };
+        let expected = WorkOrderCounts { issued: units, confirmed: units, ..WorkOrderCounts::default() };
         assert_eq!(self.factory.counts(&self.order).await, expected);
         let mut keys = HashSet::new();
         for serial in serials(units) {

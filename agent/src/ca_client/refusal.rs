@@ -117,7 +117,12 @@ impl Refusal {
             | R::JobNotFound
             | R::TooManyRotations
             | R::IssuerNotRevocable
-            | R::IssuerExists => Self::Other,
+            | R::IssuerExists
+            | R::ReservationNotFound
+            | R::ReservationWithdrawn
+            | R::ReservationsOut
+            | R::TooManyReserved
+            | R::UnitReserved => Self::Other,
         }
     }
 

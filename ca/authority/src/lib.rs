@@ -20,6 +20,7 @@ mod refusal;
 mod renewal_window;
 mod report;
 mod request_digest;
+mod reservations;
 mod revocation;
 mod revoked_sibling;
 mod serial_pool;
@@ -55,8 +56,9 @@ pub use primes::PrimeWalk;
 pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest, PrincipalRevocation};
 pub use refusal::{CallerRefused, Refused};
 pub use renewal_window::{RenewalReason, RenewalWindow};
+pub use reservations::{ReservationLimits, ReservationRequest, Reserved, UnitsHome};
 pub use revocation::{RevocationProgress, RevocationRequest};
-pub use units::{MadeUnit, UNITS_MAX, UnitOnRecord, Units, UnitsAsked};
+pub use units::{MadeUnit, OutUnit, UNITS_MAX, UnitOnRecord, UnitRecord, Units, UnitsAsked};
 pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX, UnknownStations};
 
 /// The settings of an installation.
@@ -70,6 +72,8 @@ pub struct Installation {
     pub enrollment_url: String,
     /// The rules of renewal.
     pub renewal: RenewalPolicy,
+    /// How much stations may reserve.
+    pub reservations: ReservationLimits,
     /// Keys that get no certificate. The sender replaces them when its file changes.
     pub blocked_keys: watch::Receiver<Arc<BlockedKeys>>,
 }
@@ -104,6 +108,7 @@ pub struct Authority {
     organization: String,
     enrollment_url: String,
     renewal: RenewalPolicy,
+    reservations: ReservationLimits,
     /// Those that differ from the standard ones.
     profiles: Vec<Profile>,
     blocked_keys: watch::Receiver<Arc<BlockedKeys>>,
@@ -158,7 +163,8 @@ impl Authority {
                 trust.anchors.push(on_record.certificate().der.to_vec());
             }
         }
-        let Installation { organization, profiles, enrollment_url, renewal, blocked_keys } = installation;
+        let Installation { organization, profiles, enrollment_url, renewal, reservations, blocked_keys } =
+            installation;
         let started = clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Ok(Self {
             store,
@@ -167,6 +173,7 @@ impl Authority {
             organization,
             enrollment_url,
             renewal,
+            reservations,
             profiles,
             blocked_keys,
             clock,

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use identity::{DeviceId, DeviceSerial, SerialNumber};
-use ledger::{Conflict, DeviceState, Serials, WorkOrderFacts, WorkOrderId};
+use ledger::{Conflict, DeviceState, ReservationId, ReservedUnit, Serials, WorkOrderFacts, WorkOrderId};
 
 use super::{Authority, Caller, Refused};
 
@@ -35,8 +35,30 @@ pub struct Units {
 pub struct UnitOnRecord {
     /// The device serial number.
     pub serial: DeviceSerial,
-    /// The unit with this serial number; `None`: there is none.
-    pub made: Option<MadeUnit>,
+    /// What is on record of it.
+    pub record: UnitRecord,
+}
+
+/// What may be on record of a serial number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnitRecord {
+    /// Nothing: no unit has it.
+    Free,
+    /// A unit has, or had, a birth certificate.
+    Made(MadeUnit),
+    /// A station has reserved it, and no unit has a certificate for it.
+    Out(OutUnit),
+    /// It was out when its reservation was withdrawn.
+    Withdrawn,
+}
+
+/// A unit that a station has reserved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutUnit {
+    /// The reservation, if the caller holds it.
+    pub reservation: Option<ReservationId>,
+    /// Whether it is reserved under another order.
+    pub other_order: bool,
 }
 
 /// A unit that has, or had, a birth certificate.
@@ -73,16 +95,38 @@ impl Authority {
         let mut units = Vec::with_capacity(serials.len());
         for serial in serials {
             let device = DeviceId { product: order.terms.product.clone(), serial: serial.clone() };
-            let made = self.store.device(&device).await?.map(|device| MadeUnit {
+            let record = self.unit_record(caller, work_order, &device).await?;
+            units.push(UnitOnRecord { serial, record });
+        }
+        Ok(Units { units, more, order })
+    }
+
+    async fn unit_record(
+        &self,
+        caller: &Caller,
+        work_order: WorkOrderId,
+        device: &DeviceId,
+    ) -> Result<UnitRecord, Refused> {
+        // First the reservation: a unit that gets its certificate in between is then seen with it.
+        let reserved = self.store.reserved_unit(device).await?;
+        if let Some(device) = self.store.device(device).await? {
+            return Ok(UnitRecord::Made(MadeUnit {
                 state: device.state(),
                 rework: device.flags.rework && device.work_order == work_order,
                 other_order: device.work_order != work_order,
                 other_station: device.station.as_ref() != caller.principal(),
                 birth: device.birth,
-            });
-            units.push(UnitOnRecord { serial, made });
+            }));
         }
-        Ok(Units { units, more, order })
+        let Some(ReservedUnit { reservation, withdrawn: false }) = reserved else {
+            return Ok(if reserved.is_some() { UnitRecord::Withdrawn } else { UnitRecord::Free });
+        };
+        let known = self.store.reservation(reservation).await?;
+        let own = known.as_ref().is_some_and(|known| Some(&known.station) == caller.station());
+        Ok(UnitRecord::Out(OutUnit {
+            reservation: own.then_some(reservation),
+            other_order: known.is_some_and(|known| known.work_order != work_order),
+        }))
     }
 }
 

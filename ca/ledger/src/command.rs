@@ -1,14 +1,18 @@
 //! What is asked of the ledger.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use identity::{
-    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId, RevocationReason,
-    Role, SerialNumber, Validity,
+    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId,
+    RevocationReason, Role, SerialNumber, Validity,
 };
 
-use super::{IssuanceSubject, JobId, RevocationTerms, RotationTerms, WorkOrderId, WorkOrderTerms};
+use super::{
+    IssuanceSubject, JobId, ReservationId, RevocationTerms, RotationTerms, UnitsWanted, WorkOrderId,
+    WorkOrderTerms,
+};
 
 /// One change that somebody asks for.
 #[derive(Debug, Clone)]
@@ -47,6 +51,24 @@ pub enum Action {
     ResumeWorkOrder(WorkOrderId),
     /// End an order for ever.
     CloseWorkOrder(WorkOrderId),
+    /// Spend units of the order's quota, with their serial numbers, for the station that asks, before it
+    /// makes them.
+    ReserveUnits {
+        work_order: WorkOrderId,
+        units: UnitsWanted,
+        /// For how long the station may make them; the window of the order may end before.
+        duration: Duration,
+        /// Most units that may be out for the station at a time, these included.
+        station_units_max: u64,
+    },
+    /// Give back to the order what comes home unused.
+    ReturnUnits {
+        reservation: ReservationId,
+        /// Those of these that are out; empty: all that are out.
+        serials: BTreeSet<DeviceSerial>,
+    },
+    /// End a reservation for ever: what is out stays spent, and no unit ever gets its serial number.
+    WithdrawReservation(ReservationId),
     /// Put a certificate on record.
     Issue {
         subject: IssuanceSubject,

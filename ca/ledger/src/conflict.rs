@@ -2,7 +2,7 @@
 
 use identity::{DeviceId, Principal, PrincipalName, RevocationReason, SerialNumber};
 
-use super::{JobId, REVOKE_MAX, ROTATIONS_MAX, TermsRefusal, WorkOrderId, WorkOrderState};
+use super::{JobId, REVOKE_MAX, ROTATIONS_MAX, ReservationId, TermsRefusal, WorkOrderId, WorkOrderState};
 
 /// Why the ledger refuses a command. Nothing has changed, but that an alarm may be on record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,8 +21,32 @@ pub enum Conflict {
     #[error("there is no work order {0}")]
     NoSuchWorkOrder(WorkOrderId),
     /// `WORK_ORDER_EXHAUSTED`. The quantity is all that the order allows, not what is left.
-    #[error("work order {work_order} allows {quantity} units, and all have been issued")]
+    #[error("work order {work_order} allows {quantity} units, and all are issued, reserved or withdrawn")]
     WorkOrderExhausted { work_order: WorkOrderId, quantity: u64 },
+    /// `WORK_ORDER_EXHAUSTED`: the quota is not spent, but other orders have used up the serial numbers.
+    #[error("work order {0} has no free serial number left")]
+    NoFreeSerial(WorkOrderId),
+    /// `RESERVATIONS_OUT`: they must come home or be withdrawn first.
+    #[error("stations have {units} units of work order {work_order} reserved that did not come home")]
+    ReservationsOut { work_order: WorkOrderId, units: u64 },
+    /// `RESERVATION_NOT_FOUND`; also what a station sees of another station's reservation.
+    #[error("there is no reservation {0}")]
+    NoSuchReservation(ReservationId),
+    /// `TOO_MANY_RESERVED`.
+    #[error("a station may have {units_max} units reserved at a time, and as many are out")]
+    TooManyReserved { units_max: u64 },
+    /// `UNIT_RESERVED`: by another station, or under another order.
+    #[error("the serial number of {0} is in another reservation")]
+    UnitReserved(DeviceId),
+    /// `DEVICE_ALREADY_ISSUED`: it cannot be reserved any more.
+    #[error("{0} already has a birth certificate")]
+    UnitMade(DeviceId),
+    /// `RESERVATION_WITHDRAWN`: its serial number is spent for ever.
+    #[error("the serial number of {0} was reserved and withdrawn: no unit ever gets it")]
+    UnitWithdrawn(DeviceId),
+    /// `RESERVATION_WITHDRAWN`: nothing of it comes home any more.
+    #[error("reservation {0} was withdrawn")]
+    ReservationWithdrawn(ReservationId),
     /// `WORK_ORDER_PAUSED` or `WORK_ORDER_CLOSED`.
     #[error("work order {work_order} is {state}")]
     WorkOrderNotOpen { work_order: WorkOrderId, state: WorkOrderState },

@@ -5,6 +5,7 @@ mod birth;
 mod credential;
 mod lifecycle;
 mod operational;
+mod reservation;
 mod revocation;
 mod work_order;
 
@@ -135,9 +136,12 @@ impl<V: View> Rules<'_, V> {
             Action::ResumeWorkOrder(work_order) => {
                 self.change_order(*work_order, WorkOrderState::Open, Event::WorkOrderResumed(*work_order))
             }
-            Action::CloseWorkOrder(work_order) => {
-                self.change_order(*work_order, WorkOrderState::Closed, Event::WorkOrderClosed(*work_order))
+            Action::CloseWorkOrder(work_order) => self.close_work_order(*work_order),
+            Action::ReserveUnits { work_order, units, duration, station_units_max } => {
+                self.reserve_units(caller, *work_order, units, *duration, *station_units_max)
             }
+            Action::ReturnUnits { reservation, serials } => self.return_units(caller, *reservation, serials),
+            Action::WithdrawReservation(reservation) => self.withdraw_reservation(*reservation),
             Action::Issue { subject, certificate } => self.issue(caller, subject, certificate),
             Action::ConfirmUnit { work_order, device, serial_number } => {
                 self.confirm_unit(caller, *work_order, device, *serial_number)

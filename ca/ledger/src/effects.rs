@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use identity::{DeviceId, Principal, PrincipalName, RequestId, Role, SerialNumber};
 
 use super::{
-    AlarmFacts, AlarmPair, Entry, Event, Holder, JobFacts, JobId, RotationFacts, SignedCertificate,
-    WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    AlarmFacts, AlarmPair, Entry, Event, Holder, JobFacts, JobId, ReservationChange, RotationFacts,
+    SignedCertificate, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 
 /// One change that an entry makes to what is known. The effects of an entry are interpreted in their order.
@@ -41,7 +41,7 @@ pub enum Effect<'a> {
         in_use_ends: Option<SystemTime>,
     },
     /// A device has a birth certificate, which is the certificate issued just before: its first, or that of a
-    /// rework.
+    /// rework. A unit that was reserved is out no longer.
     DeviceBorn {
         device: &'a DeviceId,
         /// The order that the unit counts against.
@@ -56,6 +56,8 @@ pub enum Effect<'a> {
     WorkOrderCreated { work_order: WorkOrderId, terms: &'a WorkOrderTerms },
     /// A work order is paused, resumed or closed.
     WorkOrderChanged { work_order: WorkOrderId, state: WorkOrderState },
+    /// Units are reserved, come home, or are withdrawn.
+    ReservationChanged(ReservationChange<'a>),
     /// A unit of the order was confirmed.
     UnitConfirmed(WorkOrderId),
     /// A unit of the order was scrapped. Interpreted before the device changes.
@@ -154,6 +156,22 @@ impl WorkOrderCounts {
         }
     }
 
+    /// Counts units that are reserved.
+    pub fn count_reserved(&mut self, units: u64) {
+        self.reserved += units;
+    }
+
+    /// Counts units that are out no longer: they were returned, or got their certificates.
+    pub fn count_home(&mut self, units: u64) {
+        self.reserved = self.reserved.saturating_sub(units);
+    }
+
+    /// Counts units that were out when their reservation was withdrawn.
+    pub fn count_withdrawn(&mut self, units: u64) {
+        self.count_home(units);
+        self.withdrawn += units;
+    }
+
     /// Counts a unit that was confirmed.
     pub fn count_confirmed(&mut self) {
         self.confirmed += 1;
@@ -205,6 +223,9 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
         Event::WorkOrderPaused(id) => effects.push(order(id, WorkOrderState::Paused)),
         Event::WorkOrderResumed(id) => effects.push(order(id, WorkOrderState::Open)),
         Event::WorkOrderClosed(id) => effects.push(order(id, WorkOrderState::Closed)),
+        Event::UnitsReserved { .. } | Event::UnitsReturned { .. } | Event::ReservationWithdrawn { .. } => {
+            effects.extend(ReservationChange::of(entry).map(Effect::ReservationChanged));
+        }
         Event::BirthIssued { work_order, device, certificate, .. } => {
             let (work_order, birth) = (*work_order, certificate.serial_number);
             effects.extend([Effect::DeviceBorn { device, work_order, birth }, Effect::DeviceSeen(device)]);

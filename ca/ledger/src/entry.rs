@@ -4,11 +4,13 @@ use std::fmt;
 use std::time::SystemTime;
 
 use identity::{
-    DeviceId, IssuerName, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
+    DeviceId, DeviceSerial, IssuerName, Principal, PrincipalName, RequestId, RevocationReason, Role,
+    SerialNumber,
 };
 
 use super::{
-    Clash, Holder, JobId, RevocationTerms, RotationTerms, SignedCertificate, WorkOrderId, WorkOrderTerms,
+    Clash, Holder, JobId, ReservationId, RevocationTerms, RotationTerms, SignedCertificate, WorkOrderId,
+    WorkOrderTerms,
 };
 
 /// One thing that happened: numbered without gaps, in one order, holding all that is needed to rebuild
@@ -59,6 +61,28 @@ pub enum Event {
     WorkOrderResumed(WorkOrderId),
     /// It ended.
     WorkOrderClosed(WorkOrderId),
+    /// A station, which is the principal of the entry, has units of an order before it makes them.
+    UnitsReserved {
+        /// Whose quota they are spent from.
+        work_order: WorkOrderId,
+        /// Its id: `rs-` and a count, from 1 over the whole ledger.
+        reservation: ReservationId,
+        /// Of its units, in their order: 1 to [`RESERVED_UNITS_MAX`](super::RESERVED_UNITS_MAX).
+        serials: Vec<DeviceSerial>,
+        /// Until when the station may make them.
+        ends_at: SystemTime,
+        /// Where the search for free serial numbers ended: this one and all before it are taken or returned.
+        /// `None`: the serial numbers were named.
+        passed: Option<DeviceSerial>,
+    },
+    /// Units of a reservation came home unused.
+    UnitsReturned { reservation: ReservationId, serials: Vec<DeviceSerial> },
+    /// A reservation ended for ever.
+    ReservationWithdrawn {
+        reservation: ReservationId,
+        /// Those that were out: they stay spent, and no unit ever gets them.
+        serials: Vec<DeviceSerial>,
+    },
     /// A device has its birth certificate.
     BirthIssued {
         /// Counted against this order.

@@ -11,6 +11,7 @@ mod effects;
 mod entry;
 mod intent;
 mod overlay;
+mod reservation;
 mod revocation;
 mod selection;
 mod serials;
@@ -25,6 +26,10 @@ pub use effects::{DeviceChange, DeviceFlags, Effect, StatusChange, effects};
 pub use entry::{Entry, EntryNumber, Event, Revoked, RevokedCertificate};
 pub use intent::{Intent, IssuanceSubject};
 pub use overlay::{EmptyView, Overlay};
+pub use reservation::{
+    RESERVED_UNITS_MAX, ReservationChange, ReservationFacts, ReservationId, ReservationIdError,
+    ReservationState, ReservedUnit, UnitsWanted,
+};
 pub use revocation::{
     JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, RevocationTerms, RotationFacts, RotationTerms,
 };

@@ -2,20 +2,25 @@
 //! a small ledger, over an index the state after the commands of a batch that are decided and not yet
 //! durable.
 
+mod empty;
+mod reservations;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::convert::Infallible;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{
-    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId, Role,
-    SerialNumber,
+    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId,
+    Role, SerialNumber,
 };
 
 use super::{
     AlarmFacts, AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Effect, Entry, HoldFacts,
-    Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, RotationFacts, SignedCertificate, StatusChange,
-    View, WorkOrderFacts, WorkOrderId, effects,
+    Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, ReservationFacts, ReservationId, ReservedUnit,
+    RotationFacts, SignedCertificate, StatusChange, View, WorkOrderFacts, WorkOrderId, effects,
 };
+use reservations::Reservations;
+
+pub use empty::EmptyView;
 
 /// The effects of entries over a `base`.
 #[derive(Debug)]
@@ -28,6 +33,7 @@ pub struct Overlay<B> {
     certificates: HashMap<SerialNumber, CertificateFacts>,
     keys: HashMap<KeyFingerprint, SerialNumber>,
     work_orders: BTreeMap<WorkOrderId, WorkOrderFacts>,
+    reservations: Reservations,
     principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: HashMap<IssuerName, SerialNumber>,
     alarms: Vec<AlarmFacts>,
@@ -52,6 +58,7 @@ impl<B: View> Overlay<B> {
             certificates: HashMap::with_capacity(entries),
             keys: HashMap::with_capacity(entries),
             work_orders: BTreeMap::new(),
+            reservations: Reservations::default(),
             principals: BTreeMap::new(),
             issuers: HashMap::new(),
             alarms: Vec::new(),
@@ -102,6 +109,7 @@ impl<B: View> Overlay<B> {
             Effect::WorkOrderChanged { work_order, state } => self.change_order(work_order, |order| {
                 (order.state, order.changed) = (state, entry.number);
             })?,
+            Effect::ReservationChanged(change) => self.change_reservations(entry, change)?,
             Effect::UnitConfirmed(work_order) => {
                 self.change_order(work_order, |order| order.counts.count_confirmed())?;
             }
@@ -246,6 +254,7 @@ impl<B: View> Overlay<B> {
         work_order: WorkOrderId,
         birth: SerialNumber,
     ) -> Result<(), B::Fault> {
+        self.take_reserved(device, work_order)?;
         let known = self.device(device)?;
         let was_confirmed = known.as_ref().map(|known| known.flags.confirmed);
         let mut flags = known.as_ref().map(|known| known.flags).unwrap_or_default();
@@ -326,6 +335,10 @@ impl<B: View> View for Overlay<B> {
         here_or(self.devices.get(device), || self.base.device(device))
     }
 
+    fn is_born(&self, device: &DeviceId) -> Result<bool, Self::Fault> {
+        if self.devices.contains_key(device) { Ok(true) } else { self.base.is_born(device) }
+    }
+
     fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, Self::Fault> {
         let mut certificates = self.base.certificates(device)?;
         certificates.extend(self.histories.get(device).into_iter().flatten());
@@ -360,6 +373,45 @@ impl<B: View> View for Overlay<B> {
     fn work_orders(&self) -> Result<u64, Self::Fault> {
         let here = self.work_orders.last_key_value().map_or(0, |(id, _)| id.0);
         Ok(self.base.work_orders()?.max(here))
+    }
+
+    fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>, Self::Fault> {
+        here_or(self.reservations.facts.get(&reservation), || self.base.reservation(reservation))
+    }
+
+    fn reservations(&self) -> Result<u64, Self::Fault> {
+        let here = self.reservations.facts.last_key_value().map_or(0, |(id, _)| id.0);
+        Ok(self.base.reservations()?.max(here))
+    }
+
+    fn reserved_unit(&self, device: &DeviceId) -> Result<Option<ReservedUnit>, Self::Fault> {
+        match self.reservations.unit(device) {
+            Some(unit) => Ok(unit),
+            None => self.base.reserved_unit(device),
+        }
+    }
+
+    fn units_out(&self, reservation: ReservationId) -> Result<Vec<DeviceSerial>, Self::Fault> {
+        self.units_out_here(reservation)
+    }
+
+    fn units_out_for(&self, station: &PrincipalName) -> Result<u64, Self::Fault> {
+        match self.reservations.out.get(station) {
+            Some(units) => Ok(*units),
+            None => self.base.units_out_for(station),
+        }
+    }
+
+    fn passed(&self, work_order: WorkOrderId) -> Result<Option<DeviceSerial>, Self::Fault> {
+        here_or(self.reservations.passed.get(&work_order), || self.base.passed(work_order))
+    }
+
+    fn returned(
+        &self,
+        work_order: WorkOrderId,
+        after: Option<&DeviceSerial>,
+    ) -> Result<Option<DeviceSerial>, Self::Fault> {
+        self.next_returned(work_order, after)
     }
 
     fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, Self::Fault> {
@@ -418,72 +470,4 @@ fn here_or<T: Clone, F>(
 /// Entries keep when a device was seen in whole seconds.
 fn whole_seconds(time: SystemTime) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
-}
-
-/// The view of an empty ledger.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct EmptyView;
-
-impl View for EmptyView {
-    type Fault = Infallible;
-
-    fn request(&self, _: Option<&Principal>, _: &RequestId) -> Result<Option<RequestFacts>, Infallible> {
-        Ok(None)
-    }
-
-    fn device(&self, _: &DeviceId) -> Result<Option<DeviceFacts>, Infallible> {
-        Ok(None)
-    }
-
-    fn certificates(&self, _: &DeviceId) -> Result<Vec<SerialNumber>, Infallible> {
-        Ok(Vec::new())
-    }
-
-    fn certificate(&self, _: &SerialNumber) -> Result<Option<CertificateFacts>, Infallible> {
-        Ok(None)
-    }
-
-    fn key(&self, _: &KeyFingerprint) -> Result<Option<CertificateFacts>, Infallible> {
-        Ok(None)
-    }
-
-    fn work_order(&self, _: WorkOrderId) -> Result<Option<WorkOrderFacts>, Infallible> {
-        Ok(None)
-    }
-
-    fn work_orders(&self) -> Result<u64, Infallible> {
-        Ok(0)
-    }
-
-    fn principal(&self, _: Role, _: &PrincipalName) -> Result<Option<PrincipalFacts>, Infallible> {
-        Ok(None)
-    }
-
-    fn principals_of(&self, _: Role) -> Result<Vec<PrincipalName>, Infallible> {
-        Ok(Vec::new())
-    }
-
-    fn issuer(&self, _: IssuerName) -> Result<Option<CertificateFacts>, Infallible> {
-        Ok(None)
-    }
-
-    fn alarm(&self, _: &AlarmPair) -> Result<bool, Infallible> {
-        Ok(false)
-    }
-
-    fn alarms_since(&self, _: SystemTime, _: usize) -> Result<usize, Infallible> {
-        Ok(0)
-    }
-
-    fn job(&self, _: JobId) -> Result<Option<JobFacts>, Infallible> {
-        Ok(None)
-    }
-
-    fn jobs(&self) -> Result<u64, Infallible> {
-        Ok(0)
-    }
-
-    fn rotations(&self, _: SystemTime) -> Result<usize, Infallible> {
-        Ok(0)
-    }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::{
-    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId, Role,
-    SerialNumber,
+    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId,
+    Role, SerialNumber,
 };
 
 use super::{
-    AlarmPair, DeviceFlags, Entry, EntryNumber, JobFacts, JobId, WorkOrderCounts, WorkOrderId,
-    WorkOrderState, WorkOrderTerms,
+    AlarmPair, DeviceFlags, Entry, EntryNumber, JobFacts, JobId, ReservationFacts, ReservationId,
+    ReservedUnit, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 
 /// The ledger's state, one row at a time. All rows are as of one entry and nobody changes them while `decide`
@@ -27,6 +27,11 @@ pub trait View {
     ) -> Result<Option<RequestFacts>, Self::Fault>;
     /// A device that was born.
     fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, Self::Fault>;
+    /// Whether a device was born: asked for every serial number that a reservation passes, so a view that can
+    /// answer from memory should.
+    fn is_born(&self, device: &DeviceId) -> Result<bool, Self::Fault> {
+        Ok(self.device(device)?.is_some())
+    }
     /// All certificates that the device ever had, oldest first. Reads each: not for what devices ask every
     /// day.
     fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, Self::Fault>;
@@ -46,6 +51,27 @@ pub trait View {
     fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, Self::Fault>;
     /// How many work orders there are; their ids are 1 to this.
     fn work_orders(&self) -> Result<u64, Self::Fault>;
+    /// A reservation.
+    fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>, Self::Fault>;
+    /// How many reservations there are; their ids are 1 to this.
+    fn reservations(&self) -> Result<u64, Self::Fault>;
+    /// The reservation that a unit is out for, or was when it was withdrawn; `None` also for a unit that has
+    /// a certificate.
+    fn reserved_unit(&self, device: &DeviceId) -> Result<Option<ReservedUnit>, Self::Fault>;
+    /// The serial numbers of a reservation that are out, in their order.
+    fn units_out(&self, reservation: ReservationId) -> Result<Vec<DeviceSerial>, Self::Fault>;
+    /// How many units are out for a station.
+    fn units_out_for(&self, station: &PrincipalName) -> Result<u64, Self::Fault>;
+    /// A serial number of the order behind which a search for free ones begins: it and all before it are
+    /// taken, or were returned. `None`: at the beginning.
+    fn passed(&self, work_order: WorkOrderId) -> Result<Option<DeviceSerial>, Self::Fault>;
+    /// The first serial number of the order behind `after` that was returned and not taken again under this
+    /// order.
+    fn returned(
+        &self,
+        work_order: WorkOrderId,
+        after: Option<&DeviceSerial>,
+    ) -> Result<Option<DeviceSerial>, Self::Fault>;
     /// A principal that is not a device.
     fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, Self::Fault>;
     /// The names of all principals of a role, in their order.

@@ -143,7 +143,7 @@ impl fmt::Display for WorkOrderState {
 /// What became of an order so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WorkOrderCounts {
-    /// Units that have, or had, a birth certificate, each counted once. Never more than the quantity.
+    /// Units that have, or had, a birth certificate, each counted once.
     pub issued: u64,
     /// Units whose present birth certificate passed its read-back and that were not scrapped later.
     pub confirmed: u64,
@@ -151,4 +151,15 @@ pub struct WorkOrderCounts {
     pub scrapped: u64,
     /// Birth certificates that replaced an earlier one of the same unit.
     pub reworked: u64,
+    /// Units that stations have reserved and that are out.
+    pub reserved: u64,
+    /// Units that were out when their reservation was withdrawn. They stay spent.
+    pub withdrawn: u64,
+}
+
+impl WorkOrderCounts {
+    /// Units of the quota that are spent: never more than the quantity.
+    pub fn spent(&self) -> u64 {
+        self.issued + self.reserved + self.withdrawn
+    }
 }

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use authority::RenewalPolicy;
+use authority::{RenewalPolicy, ReservationLimits};
 use identity::is_unseen;
 use signer::{IssuerKeys, IssuerSettings};
 use store::{LogSettings, SEGMENT_BYTES_DEFAULT, StoreSettings};
 
 use super::blocked_keys::{BlockedKeysError, read_blocked_keys};
-use super::document::{AfterRenewalName, Config, LdevidConfig, LogConfig, OnForkName, StoreConfig};
+use super::document::{
+    AfterRenewalName, Config, LdevidConfig, LogConfig, OnForkName, ReservationsConfig, StoreConfig,
+};
 use super::settings::{BlockedKeysSettings, Limits, ProfileSettings, PublicationSettings, Settings};
 use super::urls::{check_enrollment_url, check_public_url};
 use super::{HardwareTypeError, Mistake};
@@ -55,6 +57,7 @@ impl Check<'_> {
             );
         }
         let profiles = self.profiles(&config);
+        let reservations = self.reservations(&config.reservations);
         let limits = self.limits(&config);
         let clock = self.clock(&config);
         let backdate =
@@ -88,6 +91,7 @@ impl Check<'_> {
                 backdate: Duration::from_secs(backdate),
             },
             profiles,
+            reservations,
             clock,
             limits,
         })
@@ -234,6 +238,21 @@ impl Check<'_> {
         }
     }
 
+    fn reservations(&mut self, config: &ReservationsConfig) -> ReservationLimits {
+        let units = self.number("reservations.units", config.units, 500, 1, 1000);
+        let hours_max = self.number("reservations.hours-max", config.hours_max, 168, 1, 168);
+        let hours =
+            self.number("reservations.hours", config.hours, HOURS_DEFAULT.min(hours_max), 1, hours_max);
+        let station = config.station_units_max;
+        let station_units_max = self.number("reservations.station-units-max", station, 10_000, 1, 10_000);
+        ReservationLimits {
+            units,
+            duration: Duration::from_secs(hours * 60 * 60),
+            duration_max: Duration::from_secs(hours_max * 60 * 60),
+            station_units_max,
+        }
+    }
+
     fn number(&mut self, field: &str, value: Option<u64>, default: u64, min: u64, max: u64) -> u64 {
         let value = value.unwrap_or(default);
         if !(min..=max).contains(&value) {
@@ -297,6 +316,10 @@ pub(crate) fn check_organization(organization: &str) -> Result<(), String> {
 }
 
 const LIST_MISTAKES_MAX: usize = 20;
+
+/// A shift, and what it runs over.
+const HOURS_DEFAULT: u64 = 12;
+
 pub(crate) const HTTP_LISTEN_DEFAULT: &str = "127.0.0.1:8080";
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
 pub(crate) const METRICS_LISTEN_DEFAULT: &str = "127.0.0.1:9443";

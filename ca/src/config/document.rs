@@ -59,6 +59,9 @@ pub struct Config {
     /// What certificates say, where an installation may choose.
     #[serde(default)]
     pub profiles: ProfilesConfig,
+    /// How much stations may reserve.
+    #[serde(default)]
+    pub reservations: ReservationsConfig,
     /// When the CA stops trusting its own clock.
     #[serde(default)]
     pub clock: ClockConfig,
@@ -184,6 +187,22 @@ pub struct LdevidConfig {
     /// "report" refuses it and raises an alarm, "hold" also puts the device on hold until an operator
     /// releases it. Default "report".
     pub on_fork: Option<OnForkName>,
+}
+
+/// `[reservations]`: units of a work order that a station has before it makes them, so that a line goes on
+/// without the CA. They are spent from the order until they come home unused.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReservationsConfig {
+    /// The units of a reservation when the station does not say how many, 1 to 1000. Default 500.
+    pub units: Option<u64>,
+    /// How many hours a station may make the units of a reservation when it does not say how long, at most
+    /// hours-max. Default 12, or hours-max if that is less.
+    pub hours: Option<u64>,
+    /// The most hours that a station may ask for, 1 to 168. Default 168.
+    pub hours_max: Option<u64>,
+    /// The most units that may be out for one station at a time, 1 to 10000. Default 10000.
+    pub station_units_max: Option<u64>,
 }
 
 /// `[limits]`: what comes on top is refused or has to wait; what was begun goes on.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authority::RenewalPolicy;
+use authority::{RenewalPolicy, ReservationLimits};
 use issuance::BlockedKeys;
 use signer::IssuerSettings;
 use store::StoreSettings;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub publication: PublicationSettings,
     /// What certificates contain, where an installation can choose.
     pub profiles: ProfileSettings,
+    /// How much stations may reserve.
+    pub reservations: ReservationLimits,
     /// When the clock is in doubt.
     pub clock: ClockLimits,
     /// Limits of the server.

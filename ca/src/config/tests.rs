@@ -172,3 +172,23 @@ fn every_address_needs_a_url_for_devices() {
         );
     }
 }
+
+#[test]
+fn a_reservation_lasts_no_longer_than_the_longest_may() {
+    let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
+    let (_dir, path) = installation("organization = 'E'");
+    assert_eq!(Settings::read(&path, []).unwrap().reservations, authority::ReservationLimits::default());
+    let (_dir, path) = installation("organization = 'E'\n[reservations]\nhours-max = 6\nunits = 40\n");
+    let settings = Settings::read(&path, []).unwrap().reservations;
+    assert_eq!((settings.units, settings.duration, settings.duration_max), (40, hours(6), hours(6)));
+    let wrong =
+        "organization = 'E'\n[reservations]\nunits = 1001\nhours = 7\nhours-max = 6\nstation-units-max = 0\n";
+    let told = mistakes(wrong, &[]);
+    for expected in [
+        "reservations.units: 1001 is out of range; write 1 to 1000",
+        "reservations.hours: 7 is out of range; write 1 to 6",
+        "reservations.station-units-max: 0 is out of range; write 1 to 10000",
+    ] {
+        assert!(told.iter().any(|mistake| mistake == expected), "{expected}\n{told:#?}");
+    }
+}

@@ -7,6 +7,7 @@ mod crl;
 mod device;
 mod feed;
 mod principal;
+mod reservation;
 mod revocation;
 mod time;
 mod units;
@@ -26,6 +27,10 @@ pub(super) use crl::{crl_id, crl_piece};
 pub(super) use device::{device, device_filter, device_id, device_message, silent_since};
 pub(super) use feed::{feed_cursor, feed_page};
 pub(super) use principal::{credential_request, principal, principal_name, revocation_reason, role};
+pub(super) use reservation::{
+    device_serials, reservation, reservation_filter, reservation_id, reservation_request, reserved, returned,
+    withdrawn,
+};
 pub(super) use revocation::{
     progress, revocation_request, rotation_request, selection, serial_numbers, state, survey,
 };

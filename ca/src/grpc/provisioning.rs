@@ -49,6 +49,31 @@ impl ProvisioningService for Api {
         .await
     }
 
+    async fn reserve_units(
+        &self,
+        request: Request<v1::ReserveUnitsRequest>,
+    ) -> Answer<v1::ReserveUnitsResponse> {
+        self.answer("ReserveUnits", request, async |caller, message| {
+            let asked = convert::reservation_request(&message)?;
+            let reserved = self.authority.reserve_units(&caller, asked).await?;
+            Ok(convert::reserved(&reserved, self.authority.now()))
+        })
+        .await
+    }
+
+    async fn return_units(
+        &self,
+        request: Request<v1::ReturnUnitsRequest>,
+    ) -> Answer<v1::ReturnUnitsResponse> {
+        self.answer("ReturnUnits", request, async |caller, message| {
+            let id = convert::reservation_id(&message.reservation)?;
+            let serials = convert::device_serials(&message.serials)?;
+            let home = self.authority.return_units(&caller, id, serials).await?;
+            Ok(convert::returned(&home, self.authority.now()))
+        })
+        .await
+    }
+
     async fn issue_birth_certificate(
         &self,
         request: Request<v1::IssueBirthCertificateRequest>,

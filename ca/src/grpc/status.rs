@@ -152,8 +152,12 @@ pub fn code(reason: Reason) -> Code {
         | Reason::CertificateNotFound
         | Reason::PrincipalNotFound
         | Reason::JobNotFound
+        | Reason::ReservationNotFound
         | Reason::KeyUnknown => Code::NotFound,
-        Reason::WorkOrderExhausted | Reason::TooOften | Reason::TooManyRotations => Code::ResourceExhausted,
+        Reason::WorkOrderExhausted
+        | Reason::TooOften
+        | Reason::TooManyReserved
+        | Reason::TooManyRotations => Code::ResourceExhausted,
         Reason::WorkOrderPaused
         | Reason::WorkOrderClosed
         | Reason::WorkOrderNotYetOpen
@@ -170,6 +174,9 @@ pub fn code(reason: Reason) -> Code {
         | Reason::CertificateRevoked
         | Reason::LastOperator
         | Reason::CountChanged
+        | Reason::ReservationWithdrawn
+        | Reason::ReservationsOut
+        | Reason::UnitReserved
         | Reason::IssuerNotRevocable => Code::FailedPrecondition,
         Reason::TimeoutMalformed
         | Reason::MessageMalformed
@@ -268,7 +275,7 @@ mod tests {
     use store::LogError;
 
     use super::*;
-    use ledger::{Conflict, EntryNumber, TermsRefusal, WorkOrderId, WorkOrderState};
+    use ledger::{Conflict, EntryNumber, ReservationId, TermsRefusal, WorkOrderId, WorkOrderState};
     use signer::SignerError;
 
     #[test]
@@ -301,6 +308,7 @@ mod tests {
 
     fn refusals() -> Vec<(Refused, Code, &'static str)> {
         let mut all = conflicts();
+        all.extend(reservations());
         all.extend(others());
         all.extend(stores());
         all
@@ -360,6 +368,28 @@ mod tests {
             (terms(TermsRefusal::SerialsTooFew), Code::InvalidArgument, "SERIALS_TOO_FEW"),
             (terms(TermsRefusal::NoStation), Code::InvalidArgument, "STATIONS_MISSING"),
             (Conflict::IssuerExists, Code::AlreadyExists, "ISSUER_EXISTS"),
+        ]
+        .into_iter()
+        .map(|(conflict, code, reason)| (conflict.into(), code, reason))
+        .collect()
+    }
+
+    fn reservations() -> Vec<(Refused, Code, &'static str)> {
+        let (work_order, reservation) = (WorkOrderId(1), ReservationId(1));
+        let device: identity::DeviceId = "cam-2/SN1".parse().unwrap();
+        [
+            (Conflict::UnitMade(device.clone()), Code::AlreadyExists, "DEVICE_ALREADY_ISSUED"),
+            (Conflict::NoFreeSerial(work_order), Code::ResourceExhausted, "WORK_ORDER_EXHAUSTED"),
+            (Conflict::NoSuchReservation(reservation), Code::NotFound, "RESERVATION_NOT_FOUND"),
+            (Conflict::ReservationWithdrawn(reservation), Code::FailedPrecondition, "RESERVATION_WITHDRAWN"),
+            (Conflict::UnitWithdrawn(device.clone()), Code::FailedPrecondition, "RESERVATION_WITHDRAWN"),
+            (
+                Conflict::ReservationsOut { work_order, units: 1 },
+                Code::FailedPrecondition,
+                "RESERVATIONS_OUT",
+            ),
+            (Conflict::TooManyReserved { units_max: 1 }, Code::ResourceExhausted, "TOO_MANY_RESERVED"),
+            (Conflict::UnitReserved(device), Code::FailedPrecondition, "UNIT_RESERVED"),
         ]
         .into_iter()
         .map(|(conflict, code, reason)| (conflict.into(), code, reason))

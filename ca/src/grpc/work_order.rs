@@ -72,4 +72,42 @@ impl WorkOrderService for Api {
         })
         .await
     }
+
+    async fn list_reservations(
+        &self,
+        request: Request<v1::ListReservationsRequest>,
+    ) -> Answer<v1::ListReservationsResponse> {
+        self.answer("ListReservations", request, async |_, message| {
+            let now = self.authority.now();
+            if !message.reservation.is_empty() {
+                let id = convert::reservation_id(&message.reservation)?;
+                let facts = self.authority.reservation(id).await?;
+                return Ok(v1::ListReservationsResponse {
+                    reservations: vec![convert::reservation(&facts, now)],
+                    next_cursor: String::new(),
+                });
+            }
+            let filter = convert::reservation_filter(&message)?;
+            let (cursor, rows) = convert::page(message.page)?;
+            let page = self.authority.store().reservations(&filter, cursor.as_ref(), rows).await?;
+            Ok(v1::ListReservationsResponse {
+                reservations: page.rows.iter().map(|facts| convert::reservation(facts, now)).collect(),
+                next_cursor: convert::next_cursor(page.next.as_ref()),
+            })
+        })
+        .await
+    }
+
+    async fn withdraw_reservation(
+        &self,
+        request: Request<v1::WithdrawReservationRequest>,
+    ) -> Answer<v1::WithdrawReservationResponse> {
+        self.answer("WithdrawReservation", request, async |caller, message| {
+            let id = convert::reservation_id(&message.reservation)?;
+            let remark = convert::remark("remark", &message.remark)?;
+            let home = self.authority.withdraw_reservation(&caller, id, remark).await?;
+            Ok(convert::withdrawn(&home, self.authority.now()))
+        })
+        .await
+    }
 }

@@ -49,6 +49,7 @@ pub(super) async fn open(
         organization: settings.organization.clone(),
         profiles: profiles::profiles(&settings.profiles, settings.public_url.as_deref()),
         renewal: settings.profiles.renewal,
+        reservations: settings.reservations,
         enrollment_url: enrollment_url(settings, grpc),
         blocked_keys: blocked_keys.subscribe(),
     };

@@ -10,7 +10,7 @@ mod listings;
 mod status;
 
 pub use self::ledger::{Ledger, StoreMetrics};
-pub use listings::{DeviceFilter, Listings, Unaccounted};
+pub use listings::{DeviceFilter, Listings, ReservationFilter, Unaccounted};
 pub use status::Status;
 
 /// All three contracts of one store.

@@ -19,7 +19,9 @@ use identity::Clock;
 use ledger::Conflict;
 
 pub use chores::{Chore, Chores, OnlyProcess};
-pub use contract::{DeviceFilter, Ledger, Listings, Status, Store, StoreMetrics, Unaccounted};
+pub use contract::{
+    DeviceFilter, Ledger, Listings, ReservationFilter, Status, Store, StoreMetrics, Unaccounted,
+};
 pub use error::{Result, StoreError};
 pub use job::carry_out;
 pub use ledger_log::{Fault, FaultyLog, LogError, MemoryLog, OpenError, SEGMENT_BYTES_DEFAULT, TornTail};

@@ -5,9 +5,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use identity::{DeviceId, IssuerName, PrincipalName, Role, SerialNumber};
-use ledger::{AlarmFacts, AlarmKind, EntryNumber, PrincipalFacts, WorkOrderFacts, WorkOrderId};
+use ledger::{
+    AlarmFacts, AlarmKind, EntryNumber, PrincipalFacts, ReservationFacts, ReservationId, WorkOrderFacts,
+    WorkOrderId,
+};
 
-use super::{Result, StoreError};
+use super::{ReservationFilter, Result, StoreError};
 
 /// Some rows of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +65,25 @@ pub(super) fn work_orders(
     let mut id = from;
     while id > 0 && rows.len() < limit {
         rows.extend(read(WorkOrderId(id))?);
+        id -= 1;
+    }
+    Ok(Page { rows, next: (id > 0).then(|| at_number(id)) })
+}
+
+/// Reservations from the newest down; their ids are 1 to `newest`.
+pub(super) fn reservations(
+    filter: &ReservationFilter,
+    newest: u64,
+    cursor: Option<&Cursor>,
+    limit: usize,
+    read: impl Fn(ReservationId) -> Result<Option<ReservationFacts>>,
+) -> Result<Page<ReservationFacts>> {
+    let from = cursor.map(number_of).transpose()?.map_or(newest, |from| from.min(newest));
+    let last = from.saturating_sub(SCANNED_ENTRIES_MAX);
+    let mut rows = Vec::new();
+    let mut id = from;
+    while id > last && rows.len() < limit {
+        rows.extend(read(ReservationId(id))?.filter(|facts| filter.matches(facts)));
         id -= 1;
     }
     Ok(Page { rows, next: (id > 0).then(|| at_number(id)) })
@@ -130,7 +152,7 @@ pub(super) fn recorded(
 /// Longest cursor that we give out: a device id and a few numbers, in hexadecimal.
 const CURSOR_CHARACTERS_MAX: usize = 512;
 
-/// Entries that one page looks at when few of them hold what is wanted: some milliseconds of work.
+/// Entries, or reservations, that one page looks at when few of them are wanted: some milliseconds of work.
 const SCANNED_ENTRIES_MAX: u64 = 10_000;
 
 pub(super) fn at_number(position: u64) -> Cursor {

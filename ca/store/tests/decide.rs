@@ -16,6 +16,8 @@
 mod cases;
 #[path = "decide/lifecycle.rs"]
 mod lifecycle;
+#[path = "decide/reservations.rs"]
+mod reservations;
 
 use cases::{Bench, days, device, key, serial_number, station, terms};
 use identity::{Clock, IssuerName, Principal, ProfileName, RevocationReason, Role};

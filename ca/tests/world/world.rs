@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use authority::{
     Authority, BirthRequest, Caller, CredentialRequest, Installation, PeerCertificate, Proof, Refused,
-    RenewalPolicy, UnknownStations,
+    RenewalPolicy, ReservationLimits, UnknownStations,
 };
 use identity::{
     DeviceId, IssuerName, KeyType, ManualClock, PrincipalName, ProfileName, PublicKey, RequestId, Role,
@@ -42,7 +42,8 @@ pub struct World {
     pub operator_der: Vec<u8>,
     pub publication: Arc<Publication>,
     pub blocked: watch::Sender<Arc<BlockedKeys>>,
-    opened: (Issuers, Installation),
+    /// What the next [`World::restart`] opens.
+    pub opened: (Issuers, Installation),
 }
 
 impl World {
@@ -95,6 +96,7 @@ impl World {
             profiles,
             enrollment_url: "https://ca.example.com:8443".into(),
             renewal: RenewalPolicy { superseded_for: Some(SUPERSEDED_FOR), ..RenewalPolicy::default() },
+            reservations: ReservationLimits::default(),
             blocked_keys,
         };
         let opened = (issuers.clone(), installation.clone());

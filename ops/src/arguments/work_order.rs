@@ -28,7 +28,8 @@ pub(crate) enum WorkOrderCommand {
     Resume(WorkOrderArgument),
     /// End the order for ever; prints which units are neither confirmed nor scrapped
     ///
-    /// It cannot be opened again. It asks for the order's id on a terminal; use --yes elsewhere.
+    /// It cannot be opened again. It is refused while stations have reserved units out. It asks for the
+    /// order's id on a terminal; use --yes elsewhere.
     #[command(after_help = SEE_STATUSES)]
     Close {
         #[command(flatten)]
@@ -36,6 +37,45 @@ pub(crate) enum WorkOrderCommand {
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
+    },
+    /// Units that stations have reserved before they make them
+    #[command(after_help = SEE_STATUSES)]
+    Reservation {
+        #[command(subcommand)]
+        command: ReservationCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReservationCommand {
+    /// Reservations with units that are out, newest first
+    #[command(after_help = SEE_STATUSES)]
+    List {
+        /// Only of this work order
+        #[arg(long, value_name = "ID", value_parser = cli::work_order)]
+        work_order: Option<String>,
+        /// Also those of which no unit is out any more
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        page: PageArguments,
+    },
+    /// End a reservation whose units do not come home; prints their serial numbers
+    ///
+    /// Units that are out stay spent: no other unit ever gets their serial numbers. A unit that was made
+    /// offline and not yet reconciled is then refused for ever. It asks for the number of units that are out,
+    /// on a terminal or with --confirm.
+    #[command(after_help = SEE_STATUSES)]
+    Withdraw {
+        /// For example rs-000012, or only its number
+        #[arg(value_name = "ID", value_parser = cli::reservation)]
+        id: String,
+        /// In your own words, for the ledger, at most 256 characters
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        remark: String,
+        /// The number of units that are out, for use without a terminal; another number withdraws nothing
+        #[arg(long, value_name = "COUNT")]
+        confirm: Option<u64>,
     },
 }
 

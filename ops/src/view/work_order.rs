@@ -22,6 +22,8 @@ pub(crate) struct WorkOrderView {
     pub(crate) confirmed: u64,
     pub(crate) scrapped: u64,
     pub(crate) reworked: u64,
+    pub(crate) reserved: u64,
+    pub(crate) withdrawn: u64,
     profile: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pattern: Option<String>,
@@ -60,6 +62,8 @@ impl From<wire::WorkOrder> for WorkOrderView {
             confirmed: counts.confirmed,
             scrapped: counts.scrapped,
             reworked: counts.reworked,
+            reserved: counts.reserved,
+            withdrawn: counts.withdrawn,
             profile: order.profile,
             pattern,
             manifest_length,
@@ -123,7 +127,7 @@ impl WorkOrderView {
     }
 
     pub(crate) fn to_text(&self) -> String {
-        let left = self.quantity.saturating_sub(self.issued);
+        let left = self.quantity.saturating_sub(self.issued + self.reserved + self.withdrawn);
         fact_lines(&[
             ("work order", self.id.clone()),
             ("state", self.state_text()),
@@ -132,6 +136,8 @@ impl WorkOrderView {
             ("issued", self.issued_text()),
             ("confirmed", count(self.confirmed, "unit")),
             ("scrapped", count(self.scrapped, "unit")),
+            ("reserved", count(self.reserved, "unit")),
+            ("withdrawn", count(self.withdrawn, "unit")),
             ("profile", self.profile.clone()),
             ("serials", self.serials()),
             ("stations", self.stations.join(", ")),

@@ -3752,6 +3752,86 @@ pub mod principal_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Units of an order that a station has before it makes them. They are spent from the quota until they come
+/// home unused.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reservation {
+    /// For example `rs-000012`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The order, for example `wo-000017`.
+    #[prost(string, tag = "2")]
+    pub work_order: ::prost::alloc::string::String,
+    /// The name of the station that holds it.
+    #[prost(string, tag = "3")]
+    pub station: ::prost::alloc::string::String,
+    /// Whether units are out.
+    #[prost(enumeration = "ReservationState", tag = "4")]
+    pub state: i32,
+    /// When it was made.
+    #[prost(message, optional, tag = "5")]
+    pub reserved_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until when the station may make units of it, at most the end of the order's window. Units that it made
+    /// get their certificates also later.
+    #[prost(message, optional, tag = "6")]
+    pub ends_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many units it was for: the sum of those that follow.
+    #[prost(uint64, tag = "7")]
+    pub units: u64,
+    /// Units that are out: neither with a certificate, nor returned, nor withdrawn.
+    #[prost(uint64, tag = "8")]
+    pub out: u64,
+    /// Units that got a birth certificate.
+    #[prost(uint64, tag = "9")]
+    pub issued: u64,
+    /// Units that came home unused.
+    #[prost(uint64, tag = "10")]
+    pub returned: u64,
+    /// Units that were out when an operator withdrew it.
+    #[prost(uint64, tag = "11")]
+    pub withdrawn: u64,
+}
+/// The state of a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReservationState {
+    /// Never sent.
+    Unspecified = 0,
+    /// Units are out, and the station may make them.
+    Open = 1,
+    /// Units are out, and its end has passed: the station makes no more of them.
+    Ended = 2,
+    /// No unit is out any more.
+    Done = 3,
+    /// An operator withdrew it while units were out.
+    Withdrawn = 4,
+}
+impl ReservationState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RESERVATION_STATE_UNSPECIFIED",
+            Self::Open => "RESERVATION_STATE_OPEN",
+            Self::Ended => "RESERVATION_STATE_ENDED",
+            Self::Done => "RESERVATION_STATE_DONE",
+            Self::Withdrawn => "RESERVATION_STATE_WITHDRAWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RESERVATION_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "RESERVATION_STATE_OPEN" => Some(Self::Open),
+            "RESERVATION_STATE_ENDED" => Some(Self::Ended),
+            "RESERVATION_STATE_DONE" => Some(Self::Done),
+            "RESERVATION_STATE_WITHDRAWN" => Some(Self::Withdrawn),
+            _ => None,
+        }
+    }
+}
 /// An order: a number of units of a product, by these stations, in this window, with these serial numbers.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkOrder {
@@ -3807,10 +3887,10 @@ pub mod work_order {
     }
 }
 /// Counts of units of an order. `issued + reworked` is the number of birth certificates that were made under
-/// it.
+/// it. `issued + reserved + withdrawn` is what is spent of the quantity, and never more than it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkOrderCounts {
-    /// Units that got a birth certificate, each counted once. Never more than the quantity.
+    /// Units that got a birth certificate, each counted once.
     #[prost(uint64, tag = "1")]
     pub issued: u64,
     /// Units whose present birth certificate passed its read-back and that were not scrapped. A rework takes the
@@ -3823,6 +3903,12 @@ pub struct WorkOrderCounts {
     /// Birth certificates that replaced an earlier one of the same unit (reworks).
     #[prost(uint64, tag = "4")]
     pub reworked: u64,
+    /// Units that stations have reserved and that are out.
+    #[prost(uint64, tag = "5")]
+    pub reserved: u64,
+    /// Units that were out when their reservation was withdrawn.
+    #[prost(uint64, tag = "6")]
+    pub withdrawn: u64,
 }
 /// Requests a new order.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3934,6 +4020,52 @@ pub struct CloseWorkOrderResponse {
     /// How many those are in all.
     #[prost(uint64, tag = "3")]
     pub unaccounted_count: u64,
+}
+/// Asks for reservations.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListReservationsRequest {
+    /// Of this order, for example `wo-000017`; empty: of all.
+    #[prost(string, tag = "1")]
+    pub work_order: ::prost::alloc::string::String,
+    /// Only those that have units out.
+    #[prost(bool, tag = "2")]
+    pub only_out: bool,
+    /// The page to return. It may have fewer rows than asked for and still have a next one.
+    #[prost(message, optional, tag = "3")]
+    pub page: ::core::option::Option<PageRequest>,
+    /// Only this one, for example `rs-000012`, whatever else is asked; empty: all.
+    #[prost(string, tag = "4")]
+    pub reservation: ::prost::alloc::string::String,
+}
+/// A page of reservations.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListReservationsResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub reservations: ::prost::alloc::vec::Vec<Reservation>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+/// Withdraws a reservation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WithdrawReservationRequest {
+    /// For example `rs-000012`.
+    #[prost(string, tag = "1")]
+    pub reservation: ::prost::alloc::string::String,
+    /// A remark in the ledger, at most 256 characters.
+    #[prost(string, tag = "2")]
+    pub remark: ::prost::alloc::string::String,
+}
+/// The reservation is withdrawn, or none of its units was out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WithdrawReservationResponse {
+    /// The reservation after it.
+    #[prost(message, optional, tag = "1")]
+    pub reservation: ::core::option::Option<Reservation>,
+    /// The serial numbers that were out when it was withdrawn, sorted.
+    #[prost(string, repeated, tag = "2")]
+    pub withdrawn: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Whether an order may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -4177,7 +4309,7 @@ pub mod work_order_service_client {
                 .insert(GrpcMethod::new("touchmark.v1.WorkOrderService", "Resume"));
             self.inner.unary(req, path, codec).await
         }
-        /// Closes the order permanently and reports its units.
+        /// Closes the order permanently and reports its units. Refused while reserved units are out.
         pub async fn close(
             &mut self,
             request: impl tonic::IntoRequest<super::CloseWorkOrderRequest>,
@@ -4200,6 +4332,64 @@ pub mod work_order_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("touchmark.v1.WorkOrderService", "Close"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists reservations of units, newest first.
+        pub async fn list_reservations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListReservationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReservationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.WorkOrderService/ListReservations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.WorkOrderService", "ListReservations"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Withdraws a reservation permanently: units that are out stay spent, are never issued a certificate, and
+        /// no other unit gets their serial numbers. Idempotent.
+        pub async fn withdraw_reservation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WithdrawReservationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WithdrawReservationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.WorkOrderService/WithdrawReservation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "touchmark.v1.WorkOrderService",
+                        "WithdrawReservation",
+                    ),
+                );
             self.inner.unary(req, path, codec).await
         }
     }
@@ -4245,12 +4435,29 @@ pub mod work_order_service_server {
             &self,
             request: tonic::Request<super::ResumeWorkOrderRequest>,
         ) -> std::result::Result<tonic::Response<super::WorkOrder>, tonic::Status>;
-        /// Closes the order permanently and reports its units.
+        /// Closes the order permanently and reports its units. Refused while reserved units are out.
         async fn close(
             &self,
             request: tonic::Request<super::CloseWorkOrderRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CloseWorkOrderResponse>,
+            tonic::Status,
+        >;
+        /// Lists reservations of units, newest first.
+        async fn list_reservations(
+            &self,
+            request: tonic::Request<super::ListReservationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReservationsResponse>,
+            tonic::Status,
+        >;
+        /// Withdraws a reservation permanently: units that are out stay spent, are never issued a certificate, and
+        /// no other unit gets their serial numbers. Idempotent.
+        async fn withdraw_reservation(
+            &self,
+            request: tonic::Request<super::WithdrawReservationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WithdrawReservationResponse>,
             tonic::Status,
         >;
     }
@@ -4601,6 +4808,101 @@ pub mod work_order_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/touchmark.v1.WorkOrderService/ListReservations" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListReservationsSvc<T: WorkOrderService>(pub Arc<T>);
+                    impl<
+                        T: WorkOrderService,
+                    > tonic::server::UnaryService<super::ListReservationsRequest>
+                    for ListReservationsSvc<T> {
+                        type Response = super::ListReservationsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListReservationsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkOrderService>::list_reservations(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListReservationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.WorkOrderService/WithdrawReservation" => {
+                    #[allow(non_camel_case_types)]
+                    struct WithdrawReservationSvc<T: WorkOrderService>(pub Arc<T>);
+                    impl<
+                        T: WorkOrderService,
+                    > tonic::server::UnaryService<super::WithdrawReservationRequest>
+                    for WithdrawReservationSvc<T> {
+                        type Response = super::WithdrawReservationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WithdrawReservationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkOrderService>::withdraw_reservation(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WithdrawReservationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -4708,10 +5010,10 @@ pub struct Unit {
     /// The state of its unit.
     #[prost(enumeration = "UnitState", tag = "2")]
     pub state: i32,
-    /// Whether it was made under another order than the one that was asked about.
+    /// Whether it was made or reserved under another order than the one that was asked about.
     #[prost(bool, tag = "3")]
     pub other_order: bool,
-    /// Whether another station asked for its birth certificate.
+    /// Whether another station asked for its birth certificate, or reserved it.
     #[prost(bool, tag = "4")]
     pub other_station: bool,
     /// Serial number of its last birth certificate, 16 bytes; empty if it has none.
@@ -4720,6 +5022,69 @@ pub struct Unit {
     /// Whether all its certificates are revoked and no rework allows another one.
     #[prost(bool, tag = "6")]
     pub revoked: bool,
+    /// The reservation that it is out for, if the calling station holds it, for example `rs-000012`.
+    #[prost(string, tag = "7")]
+    pub reservation: ::prost::alloc::string::String,
+}
+/// Reserves units of an order.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReserveUnitsRequest {
+    /// 16 bytes chosen by the station, to which it belongs. The same id with the same content gets the same
+    /// reservation, for ever; with other content it is refused (`REQUEST_ID_REUSED`).
+    #[prost(bytes = "bytes", tag = "1")]
+    pub request_id: ::prost::bytes::Bytes,
+    /// The order.
+    #[prost(string, tag = "2")]
+    pub work_order: ::prost::alloc::string::String,
+    /// How many of the next free serial numbers, at most 1,000; 0: as many as the CA is configured for. Not
+    /// together with `serials`.
+    #[prost(uint32, tag = "3")]
+    pub count: u32,
+    /// These serial numbers of the order, at most 1,000; those of them that are taken are left out.
+    #[prost(string, repeated, tag = "4")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// For how long the station may make them, at most what the CA is configured for; absent or zero: as long as
+    /// the CA is configured for.
+    #[prost(message, optional, tag = "5")]
+    pub duration: ::core::option::Option<::prost_types::Duration>,
+}
+/// The units that the station may make.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReserveUnitsResponse {
+    /// The reservation as of now.
+    #[prost(message, optional, tag = "1")]
+    pub reservation: ::core::option::Option<Reservation>,
+    /// Its serial numbers, sorted: at least one, and fewer than asked for if the order has no more, or the
+    /// station may have no more.
+    #[prost(string, repeated, tag = "2")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The order and its counts as of now.
+    #[prost(message, optional, tag = "3")]
+    pub work_order: ::core::option::Option<WorkOrder>,
+    /// The CA's time, to compare with the end of the reservation and the station's clock.
+    #[prost(message, optional, tag = "4")]
+    pub now: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Returns units of a reservation that were not used.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnUnitsRequest {
+    /// For example `rs-000012`.
+    #[prost(string, tag = "1")]
+    pub reservation: ::prost::alloc::string::String,
+    /// Serial numbers, at most 1,000; without any: all that are out. Those that have a certificate are not
+    /// returned.
+    #[prost(string, repeated, tag = "2")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The units that came home.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnUnitsResponse {
+    /// The reservation after it.
+    #[prost(message, optional, tag = "1")]
+    pub reservation: ::core::option::Option<Reservation>,
+    /// The serial numbers that this request returned, now or when it was first made.
+    #[prost(string, repeated, tag = "2")]
+    pub returned: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Requests one birth certificate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4842,6 +5207,10 @@ pub enum UnitState {
     Rework = 4,
     /// It was scrapped or retired: it is never used again.
     Gone = 5,
+    /// A station has reserved it, and no unit has a certificate for it.
+    Reserved = 6,
+    /// It was out when its reservation was withdrawn: no unit ever gets it.
+    Withdrawn = 7,
 }
 impl UnitState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4856,6 +5225,8 @@ impl UnitState {
             Self::Confirmed => "UNIT_STATE_CONFIRMED",
             Self::Rework => "UNIT_STATE_REWORK",
             Self::Gone => "UNIT_STATE_GONE",
+            Self::Reserved => "UNIT_STATE_RESERVED",
+            Self::Withdrawn => "UNIT_STATE_WITHDRAWN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4867,6 +5238,8 @@ impl UnitState {
             "UNIT_STATE_CONFIRMED" => Some(Self::Confirmed),
             "UNIT_STATE_REWORK" => Some(Self::Rework),
             "UNIT_STATE_GONE" => Some(Self::Gone),
+            "UNIT_STATE_RESERVED" => Some(Self::Reserved),
+            "UNIT_STATE_WITHDRAWN" => Some(Self::Withdrawn),
             _ => None,
         }
     }
@@ -5014,6 +5387,63 @@ pub mod provisioning_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("touchmark.v1.ProvisioningService", "GetUnits"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reserves units of an order for the station, with their serial numbers. They are spent from the quota at
+        /// once, and no other station is issued a certificate for them. Exactly once: a repeated request returns the
+        /// same reservation.
+        pub async fn reserve_units(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReserveUnitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReserveUnitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.ProvisioningService/ReserveUnits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.ProvisioningService", "ReserveUnits"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns units of a reservation that come home unused, also after its end: they are free again.
+        /// Idempotent.
+        pub async fn return_units(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReturnUnitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReturnUnitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.ProvisioningService/ReturnUnits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.ProvisioningService", "ReturnUnits"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Issues one birth certificate (IDevID). Exactly once: a repeated request returns the same certificate.
@@ -5167,6 +5597,25 @@ pub mod provisioning_service_server {
             request: tonic::Request<super::GetUnitsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetUnitsResponse>,
+            tonic::Status,
+        >;
+        /// Reserves units of an order for the station, with their serial numbers. They are spent from the quota at
+        /// once, and no other station is issued a certificate for them. Exactly once: a repeated request returns the
+        /// same reservation.
+        async fn reserve_units(
+            &self,
+            request: tonic::Request<super::ReserveUnitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReserveUnitsResponse>,
+            tonic::Status,
+        >;
+        /// Returns units of a reservation that come home unused, also after its end: they are free again.
+        /// Idempotent.
+        async fn return_units(
+            &self,
+            request: tonic::Request<super::ReturnUnitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReturnUnitsResponse>,
             tonic::Status,
         >;
         /// Issues one birth certificate (IDevID). Exactly once: a repeated request returns the same certificate.
@@ -5369,6 +5818,98 @@ pub mod provisioning_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetUnitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.ProvisioningService/ReserveUnits" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReserveUnitsSvc<T: ProvisioningService>(pub Arc<T>);
+                    impl<
+                        T: ProvisioningService,
+                    > tonic::server::UnaryService<super::ReserveUnitsRequest>
+                    for ReserveUnitsSvc<T> {
+                        type Response = super::ReserveUnitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReserveUnitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProvisioningService>::reserve_units(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReserveUnitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.ProvisioningService/ReturnUnits" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReturnUnitsSvc<T: ProvisioningService>(pub Arc<T>);
+                    impl<
+                        T: ProvisioningService,
+                    > tonic::server::UnaryService<super::ReturnUnitsRequest>
+                    for ReturnUnitsSvc<T> {
+                        type Response = super::ReturnUnitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReturnUnitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProvisioningService>::return_units(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReturnUnitsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -5709,7 +6250,7 @@ pub enum Reason {
     ProfileForbids = 40,
     /// There is no such work order, or it does not name the station that calls.
     WorkOrderNotFound = 41,
-    /// All units of the work order have been issued.
+    /// All units of the work order have been issued, or are reserved.
     WorkOrderExhausted = 42,
     /// The work order is paused.
     WorkOrderPaused = 43,
@@ -5741,7 +6282,7 @@ pub enum Reason {
     ProfileNotForBirth = 56,
     /// There is no such device.
     DeviceNotFound = 57,
-    /// The device has a birth certificate with another key.
+    /// The device has a birth certificate with another key, or cannot be reserved because it has one.
     DeviceAlreadyIssued = 58,
     /// The device was made under another work order.
     DeviceOfAnotherWorkOrder = 59,
@@ -5787,6 +6328,16 @@ pub enum Reason {
     IssuerNotRevocable = 79,
     /// The issuer is on record with another certificate.
     IssuerExists = 80,
+    /// There is no such reservation, or the station that calls does not hold it.
+    ReservationNotFound = 81,
+    /// The reservation was withdrawn: its units are spent, and no unit gets their serial numbers.
+    ReservationWithdrawn = 82,
+    /// Reserved units of the work order are out.
+    ReservationsOut = 83,
+    /// The station has as many reserved units out as it may have.
+    TooManyReserved = 84,
+    /// The serial number is in a reservation that this request is not for.
+    UnitReserved = 85,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5876,6 +6427,11 @@ impl Reason {
             Self::TooManyRotations => "TOO_MANY_ROTATIONS",
             Self::IssuerNotRevocable => "ISSUER_NOT_REVOCABLE",
             Self::IssuerExists => "ISSUER_EXISTS",
+            Self::ReservationNotFound => "RESERVATION_NOT_FOUND",
+            Self::ReservationWithdrawn => "RESERVATION_WITHDRAWN",
+            Self::ReservationsOut => "RESERVATIONS_OUT",
+            Self::TooManyReserved => "TOO_MANY_RESERVED",
+            Self::UnitReserved => "UNIT_RESERVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5962,6 +6518,11 @@ impl Reason {
             "TOO_MANY_ROTATIONS" => Some(Self::TooManyRotations),
             "ISSUER_NOT_REVOCABLE" => Some(Self::IssuerNotRevocable),
             "ISSUER_EXISTS" => Some(Self::IssuerExists),
+            "RESERVATION_NOT_FOUND" => Some(Self::ReservationNotFound),
+            "RESERVATION_WITHDRAWN" => Some(Self::ReservationWithdrawn),
+            "RESERVATIONS_OUT" => Some(Self::ReservationsOut),
+            "TOO_MANY_RESERVED" => Some(Self::TooManyReserved),
+            "UNIT_RESERVED" => Some(Self::UnitReserved),
             _ => None,
         }
     }

@@ -116,7 +116,12 @@ fn subject(reason: Reason) -> Subject {
         | Reason::JobNotFound
         | Reason::TooManyRotations
         | Reason::IssuerNotRevocable
-        | Reason::IssuerExists => Subject::Unit,
+        | Reason::IssuerExists
+        | Reason::ReservationNotFound
+        | Reason::ReservationWithdrawn
+        | Reason::ReservationsOut
+        | Reason::TooManyReserved
+        | Reason::UnitReserved => Subject::Unit,
     }
 }
 
@@ -196,7 +201,7 @@ pub(crate) fn advice(reason: &str) -> &'static str {
 fn advice_on(reason: Reason) -> &'static str {
     match (reason, subject(reason)) {
         (Reason::WorkOrderExhausted, _) => {
-            "all units of the order are made; ask for another work order: touchmark work-order create"
+            "all units of the order are made or reserved; ask for another work order: touchmark work-order create"
         }
         (Reason::WorkOrderPaused, _) => {
             "an operator has paused the order; after `touchmark work-order resume` run this command again"

@@ -187,14 +187,14 @@ pub(crate) enum SerialStatus {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub(crate) enum Taken {
-    #[error("the serial number was used under another work order")]
+    #[error("the serial number was used or reserved under another work order")]
     OtherOrder,
-    #[error("another station has made a unit with this serial number")]
+    #[error("another station has made a unit with this serial number, or reserved it")]
     OtherStation,
     /// The journal does not know the unit.
     #[error("this station has made another unit with this serial number")]
     ThisStation,
-    #[error("the unit with this serial number was scrapped or retired")]
+    #[error("the unit with this serial number was scrapped or retired, or its reservation was withdrawn")]
     Gone,
     /// All certificates of its unit are revoked.
     #[error(

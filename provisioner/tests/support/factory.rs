@@ -133,6 +133,20 @@ impl ProvisioningService for Ca {
         }))
     }
 
+    async fn reserve_units(
+        &self,
+        _: Request<v1::ReserveUnitsRequest>,
+    ) -> Result<Response<v1::ReserveUnitsResponse>, Status> {
+        Err(Status::unimplemented("this CA reserves nothing"))
+    }
+
+    async fn return_units(
+        &self,
+        _: Request<v1::ReturnUnitsRequest>,
+    ) -> Result<Response<v1::ReturnUnitsResponse>, Status> {
+        Err(Status::unimplemented("this CA reserves nothing"))
+    }
+
     async fn issue_birth_certificate(
         &self,
         request: Request<v1::IssueBirthCertificateRequest>,

@@ -54,7 +54,7 @@ async fn our_station_makes_units_of_the_second_implementation_also_after_power_c
             succeeded(&output);
         }
     }
-    let expected = WorkOrderCounts { issued: 8, confirmed: 8, scrapped: 0, reworked: 0 };
+    let expected = WorkOrderCounts { issued: 8, confirmed: 8, ..WorkOrderCounts::default() };
     assert_eq!(factory.counts(&order).await, expected);
 }
 

@@ -13,6 +13,8 @@ pub enum Operation {
     ReportScrap,
     ReadOwnWorkOrder,
     ReadUnits,
+    ReserveUnits,
+    ReturnUnits,
     Enroll,
     Renew,
     ReadRenewalWindow,
@@ -41,6 +43,8 @@ pub enum Operation {
     PauseWorkOrder,
     ResumeWorkOrder,
     CloseWorkOrder,
+    ListReservations,
+    WithdrawReservation,
     ReadCondition,
     ListServices,
 }
@@ -52,13 +56,14 @@ impl Operation {
     }
 
     /// Whether it is done while the clock is in doubt: it reads for operators and relying parties, or only
-    /// takes rights away (ADR 0034).
+    /// takes rights away or gives up what was reserved (ADR 0034).
     pub fn is_done_in_doubt(self) -> bool {
         use Operation::*;
         matches!(
             self,
             ReportScrap
                 | ReadOwnWorkOrder
+                | ReturnUnits
                 | ReadTrustBundle
                 | ReadDevice
                 | ListDevices
@@ -77,6 +82,8 @@ impl Operation {
                 | ListWorkOrders
                 | PauseWorkOrder
                 | CloseWorkOrder
+                | ListReservations
+                | WithdrawReservation
                 | ReadCondition
                 | ListServices
         )
@@ -93,9 +100,16 @@ impl Operation {
 pub fn allowed_to(kind: CallerKind) -> &'static [Operation] {
     use Operation::*;
     match kind {
-        CallerKind::Named(Role::Station) => {
-            &[IssueBirthCertificate, ConfirmUnit, ReportScrap, ReadOwnWorkOrder, ReadUnits, ListServices]
-        }
+        CallerKind::Named(Role::Station) => &[
+            IssueBirthCertificate,
+            ConfirmUnit,
+            ReportScrap,
+            ReadOwnWorkOrder,
+            ReadUnits,
+            ReserveUnits,
+            ReturnUnits,
+            ListServices,
+        ],
         CallerKind::Named(Role::Operator) => &[
             ReadDevice,
             ListDevices,
@@ -120,6 +134,8 @@ pub fn allowed_to(kind: CallerKind) -> &'static [Operation] {
             PauseWorkOrder,
             ResumeWorkOrder,
             CloseWorkOrder,
+            ListReservations,
+            WithdrawReservation,
             ReadCondition,
             ListServices,
         ],
@@ -143,7 +159,8 @@ mod tests {
     #[test]
     fn no_certificate_is_issued_while_the_clock_is_in_doubt() {
         use Operation::*;
-        for operation in [IssueBirthCertificate, Enroll, Renew, IssueCredential, ReleaseDevice] {
+        for operation in [IssueBirthCertificate, ReserveUnits, Enroll, Renew, IssueCredential, ReleaseDevice]
+        {
             assert!(!operation.is_done_in_doubt(), "{operation:?}");
         }
     }

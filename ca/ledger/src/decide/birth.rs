@@ -28,7 +28,7 @@ impl<V: View> Rules<'_, V> {
         if let Some(first) = self.view.key(key)? {
             return Err(self.duplicate(device, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
         }
-        self.order_allows(&order, device)?;
+        self.order_allows(caller, &order, device)?;
         Ok(None)
     }
 
@@ -161,7 +161,7 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// The order, if it names the caller. Others are not told that it exists.
-    fn order_of_station(
+    pub(super) fn order_of_station(
         &self,
         caller: Option<&Principal>,
         work_order: WorkOrderId,
@@ -178,9 +178,7 @@ impl<V: View> Rules<'_, V> {
 
     pub(super) fn order_is_open(&self, order: &WorkOrderFacts) -> Result<(), Conflict> {
         let (work_order, terms) = (order.id, &order.terms);
-        if order.state != WorkOrderState::Open {
-            return Err(Conflict::WorkOrderNotOpen { work_order, state: order.state });
-        }
+        order_is_not_stopped(order)?;
         if terms.opens_at.is_some_and(|opens_at| self.now < opens_at) {
             return Err(Conflict::WorkOrderNotYetOpen(work_order));
         }
@@ -190,19 +188,36 @@ impl<V: View> Rules<'_, V> {
         Ok(())
     }
 
-    /// Whether the order has room for the device now (R-CA-09).
-    fn order_allows(&self, order: &WorkOrderFacts, device: &DeviceId) -> Result<(), Conflict> {
+    /// Whether the order has room for the device now (R-CA-09). A reserved unit has its room, and may have
+    /// been made before the window ended, or the reservation did (ADR 0065).
+    fn order_allows(
+        &self,
+        caller: Option<&Principal>,
+        order: &WorkOrderFacts,
+        device: &DeviceId,
+    ) -> Outcome<(), V> {
         let (work_order, terms) = (order.id, &order.terms);
-        self.order_is_open(order)?;
+        let is_reserved = self.is_reserved_for(caller, order, device)?;
+        match is_reserved {
+            true => order_is_not_stopped(order)?,
+            false => self.order_is_open(order)?,
+        }
         if terms.product != device.product {
-            return Err(Conflict::ProductNotInWorkOrder { work_order, device: device.clone() });
+            return Err(Conflict::ProductNotInWorkOrder { work_order, device: device.clone() }.into());
         }
         if !terms.serials.contains(&device.serial) {
-            return Err(Conflict::SerialNotInWorkOrder { work_order, device: device.clone() });
+            return Err(Conflict::SerialNotInWorkOrder { work_order, device: device.clone() }.into());
         }
-        if order.counts.issued >= terms.quantity {
-            return Err(Conflict::WorkOrderExhausted { work_order, quantity: terms.quantity });
+        if !is_reserved && order.counts.spent() >= terms.quantity {
+            return Err(Conflict::WorkOrderExhausted { work_order, quantity: terms.quantity }.into());
         }
         Ok(())
+    }
+}
+
+fn order_is_not_stopped(order: &WorkOrderFacts) -> Result<(), Conflict> {
+    match order.state {
+        WorkOrderState::Open => Ok(()),
+        state => Err(Conflict::WorkOrderNotOpen { work_order: order.id, state }),
     }
 }

@@ -11,6 +11,15 @@ impl<V: View> Rules<'_, V> {
         Ok(record(Event::WorkOrderCreated { work_order, terms: terms.clone() }))
     }
 
+    /// An order ends once no unit of it is out: what is made of those would have no order to be issued under.
+    pub(super) fn close_work_order(&self, work_order: WorkOrderId) -> Outcome<Decision, V> {
+        let order = self.view.work_order(work_order)?;
+        if let Some(units @ 1..) = order.map(|order| order.counts.reserved) {
+            return Err(Conflict::ReservationsOut { work_order, units }.into());
+        }
+        self.change_order(work_order, WorkOrderState::Closed, Event::WorkOrderClosed(work_order))
+    }
+
     /// An order moves between open and paused at will, and to closed once.
     pub(super) fn change_order(
         &self,

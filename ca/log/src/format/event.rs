@@ -1,7 +1,7 @@
 //! What happened, as an event of the ledger and as a field of `Entry`.
 
-use identity::{DeviceId, Principal, RevocationReason};
-use ledger::{Event, Holder, JobId, WorkOrderId};
+use identity::{DeviceId, DeviceSerial, Principal, RevocationReason};
+use ledger::{Event, Holder, JobId, ReservationId, WorkOrderId};
 
 use super::proto::{self, entry::Event as Record};
 use super::revocation::{self, ISSUER_PREFIX};
@@ -21,6 +21,24 @@ impl From<&Event> for Record {
             Event::WorkOrderPaused(work_order) => Self::WorkOrderPaused(work_order.0),
             Event::WorkOrderResumed(work_order) => Self::WorkOrderResumed(work_order.0),
             Event::WorkOrderClosed(work_order) => Self::WorkOrderClosed(work_order.0),
+            Event::UnitsReserved { work_order, reservation, serials, ends_at, passed } => {
+                Self::UnitsReserved(proto::UnitsReserved {
+                    reservation: reservation.0,
+                    work_order: work_order.0,
+                    serials: texts(serials),
+                    ends_at_ms: milliseconds(*ends_at),
+                    passed: passed.as_ref().map(ToString::to_string).unwrap_or_default(),
+                })
+            }
+            Event::UnitsReturned { reservation, serials } => {
+                Self::UnitsReturned(proto::UnitsHome { reservation: reservation.0, serials: texts(serials) })
+            }
+            Event::ReservationWithdrawn { reservation, serials } => {
+                Self::ReservationWithdrawn(proto::UnitsHome {
+                    reservation: reservation.0,
+                    serials: texts(serials),
+                })
+            }
             Event::BirthIssued { work_order, device, certificate, replaces } => {
                 Self::BirthIssued(proto::Certificate {
                     work_order: work_order.0,
@@ -138,6 +156,7 @@ impl From<&Event> for Record {
 }
 
 /// What happened; `None`: a field does not hold what it must.
+#[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of event")]
 pub(super) fn of(record: Record) -> Option<Event> {
     Some(match record {
         Record::IssuerInstalled(record) => Event::IssuerInstalled {
@@ -150,6 +169,24 @@ pub(super) fn of(record: Record) -> Option<Event> {
         Record::WorkOrderPaused(id) => Event::WorkOrderPaused(WorkOrderId(id)),
         Record::WorkOrderResumed(id) => Event::WorkOrderResumed(WorkOrderId(id)),
         Record::WorkOrderClosed(id) => Event::WorkOrderClosed(WorkOrderId(id)),
+        Record::UnitsReserved(record) => Event::UnitsReserved {
+            work_order: WorkOrderId(record.work_order),
+            reservation: ReservationId(record.reservation),
+            serials: device_serials(&record.serials)?,
+            ends_at: time(record.ends_at_ms)?,
+            passed: match record.passed.as_str() {
+                "" => None,
+                serial => Some(serial.parse().ok()?),
+            },
+        },
+        Record::UnitsReturned(record) => Event::UnitsReturned {
+            reservation: ReservationId(record.reservation),
+            serials: device_serials(&record.serials)?,
+        },
+        Record::ReservationWithdrawn(record) => Event::ReservationWithdrawn {
+            reservation: ReservationId(record.reservation),
+            serials: device_serials(&record.serials)?,
+        },
         Record::BirthIssued(record) => Event::BirthIssued {
             work_order: WorkOrderId(record.work_order),
             device: record.holder.parse().ok()?,
@@ -203,4 +240,12 @@ pub(super) fn of(record: Record) -> Option<Event> {
         Record::RotationRequested(record) => record.event()?,
         Record::TimeConfirmed(record) => Event::TimeConfirmed(time(record.before_ms)?),
     })
+}
+
+fn texts(serials: &[DeviceSerial]) -> Vec<String> {
+    serials.iter().map(ToString::to_string).collect()
+}
+
+fn device_serials(texts: &[String]) -> Option<Vec<DeviceSerial>> {
+    texts.iter().map(|text| text.parse().ok()).collect()
 }

@@ -19,7 +19,7 @@ pub struct Entry {
     pub remark: ::prost::alloc::string::String,
     #[prost(
         oneof = "entry::Event",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35"
     )]
     pub event: ::core::option::Option<entry::Event>,
 }
@@ -78,6 +78,12 @@ pub mod entry {
         RotationRequested(super::RotationRequested),
         #[prost(message, tag = "32")]
         TimeConfirmed(super::TimeConfirmed),
+        #[prost(message, tag = "33")]
+        UnitsReserved(super::UnitsReserved),
+        #[prost(message, tag = "34")]
+        UnitsReturned(super::UnitsHome),
+        #[prost(message, tag = "35")]
+        ReservationWithdrawn(super::UnitsHome),
     }
 }
 /// A certificate that was issued, and what it is bound to.
@@ -332,6 +338,36 @@ pub struct TimeConfirmed {
     /// The time that was overruled, milliseconds since 1970.
     #[prost(uint64, tag = "1")]
     pub before_ms: u64,
+}
+/// A station, which asked, reserved units of a work order before it makes them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnitsReserved {
+    /// A count from 1 over the whole ledger.
+    #[prost(uint64, tag = "1")]
+    pub reservation: u64,
+    /// The order whose quota they are spent from.
+    #[prost(uint64, tag = "2")]
+    pub work_order: u64,
+    /// Serial numbers of its product, sorted; 1 to 1,000.
+    #[prost(string, repeated, tag = "3")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Until when the station may make them, milliseconds since 1970.
+    #[prost(uint64, tag = "4")]
+    pub ends_at_ms: u64,
+    /// Where the search for free serial numbers of the order ended: this one and all before it are taken or were
+    /// returned. Empty: the station named the serial numbers.
+    #[prost(string, tag = "5")]
+    pub passed: ::prost::alloc::string::String,
+}
+/// Units of a reservation are out no longer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnitsHome {
+    #[prost(uint64, tag = "1")]
+    pub reservation: u64,
+    /// units_returned: those that came home unused. reservation_withdrawn: those that were out, which no unit
+    /// ever gets.
+    #[prost(string, repeated, tag = "2")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Who signs certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

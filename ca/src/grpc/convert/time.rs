@@ -26,6 +26,16 @@ pub(super) fn duration(duration: Duration) -> prost_types::Duration {
     duration.try_into().unwrap_or_default()
 }
 
+/// `None`: it is absent or zero.
+pub(super) fn positive_duration(
+    field: &'static str,
+    duration: Option<prost_types::Duration>,
+) -> Result<Option<Duration>, Refused> {
+    let duration = duration.map(Duration::try_from).transpose();
+    let duration = duration.map_err(|_| bad(field, "is not negative"))?;
+    Ok(duration.filter(|duration| !duration.is_zero()))
+}
+
 /// 9999-12-31T23:59:59Z, later than anything on record.
 pub(super) fn end_of_time() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(YEAR_9999_SECONDS)

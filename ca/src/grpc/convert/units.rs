@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use authority::{Caller, Refused, UNITS_MAX, UnitOnRecord, Units, UnitsAsked};
+use authority::{Caller, MadeUnit, Refused, UNITS_MAX, UnitOnRecord, UnitRecord, Units, UnitsAsked};
 use bytes::Bytes;
 use ledger::DeviceState;
 use proto::v1;
@@ -39,21 +39,35 @@ pub(in crate::grpc) fn units(units: &Units, caller: &Caller, now: SystemTime) ->
 
 fn unit(unit: &UnitOnRecord) -> v1::Unit {
     let serial = unit.serial.to_string();
-    let Some(made) = &unit.made else {
-        return v1::Unit { serial, state: v1::UnitState::Free.into(), ..v1::Unit::default() };
+    let of_state = |state: v1::UnitState| v1::Unit {
+        serial: serial.clone(),
+        state: state.into(),
+        ..v1::Unit::default()
     };
-    let state = match made.state {
+    match &unit.record {
+        UnitRecord::Free => of_state(v1::UnitState::Free),
+        UnitRecord::Withdrawn => of_state(v1::UnitState::Withdrawn),
+        UnitRecord::Out(out) => v1::Unit {
+            other_order: out.other_order,
+            other_station: out.reservation.is_none(),
+            reservation: out.reservation.as_ref().map(ToString::to_string).unwrap_or_default(),
+            ..of_state(v1::UnitState::Reserved)
+        },
+        UnitRecord::Made(made) => v1::Unit {
+            other_order: made.other_order,
+            other_station: made.other_station,
+            birth_certificate: Bytes::copy_from_slice(made.birth.as_bytes()),
+            revoked: made.state == DeviceState::Revoked && !made.rework,
+            ..of_state(state_of(made))
+        },
+    }
+}
+
+fn state_of(made: &MadeUnit) -> v1::UnitState {
+    match made.state {
         DeviceState::Scrapped | DeviceState::Retired => v1::UnitState::Gone,
         _ if made.rework => v1::UnitState::Rework,
         DeviceState::Issued => v1::UnitState::Issued,
         _ => v1::UnitState::Confirmed,
-    };
-    v1::Unit {
-        serial,
-        state: state.into(),
-        other_order: made.other_order,
-        other_station: made.other_station,
-        birth_certificate: Bytes::copy_from_slice(made.birth.as_bytes()),
-        revoked: made.state == DeviceState::Revoked && !made.rework,
     }
 }

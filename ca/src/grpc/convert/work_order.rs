@@ -102,6 +102,6 @@ pub(in crate::grpc) fn work_order(order: &WorkOrderFacts) -> v1::WorkOrder {
 }
 
 pub(in crate::grpc) fn counts(counts: WorkOrderCounts) -> v1::WorkOrderCounts {
-    let WorkOrderCounts { issued, confirmed, scrapped, reworked } = counts;
-    v1::WorkOrderCounts { issued, confirmed, scrapped, reworked }
+    let WorkOrderCounts { issued, confirmed, scrapped, reworked, reserved, withdrawn } = counts;
+    v1::WorkOrderCounts { issued, confirmed, scrapped, reworked, reserved, withdrawn }
 }

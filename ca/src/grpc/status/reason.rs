@@ -61,7 +61,12 @@ fn conflict_reason(why: &Conflict) -> Reason {
         Conflict::CallerHeld => Reason::ClientCertificateHeld,
         Conflict::RequestReused => Reason::RequestIdReused,
         Conflict::NoSuchWorkOrder(_) => Reason::WorkOrderNotFound,
-        Conflict::WorkOrderExhausted { .. } => Reason::WorkOrderExhausted,
+        Conflict::WorkOrderExhausted { .. } | Conflict::NoFreeSerial(_) => Reason::WorkOrderExhausted,
+        Conflict::NoSuchReservation(_) => Reason::ReservationNotFound,
+        Conflict::ReservationWithdrawn(_) | Conflict::UnitWithdrawn(_) => Reason::ReservationWithdrawn,
+        Conflict::ReservationsOut { .. } => Reason::ReservationsOut,
+        Conflict::TooManyReserved { .. } => Reason::TooManyReserved,
+        Conflict::UnitReserved(_) => Reason::UnitReserved,
         Conflict::WorkOrderNotOpen { state: WorkOrderState::Paused, .. } => Reason::WorkOrderPaused,
         Conflict::WorkOrderNotOpen { state: WorkOrderState::Open | WorkOrderState::Closed, .. } => {
             Reason::WorkOrderClosed
@@ -70,7 +75,7 @@ fn conflict_reason(why: &Conflict) -> Reason {
         Conflict::WorkOrderExpired(_) => Reason::WorkOrderExpired,
         Conflict::SerialNotInWorkOrder { .. } => Reason::SerialNotInWorkOrder,
         Conflict::ProductNotInWorkOrder { .. } => Reason::ProductNotInWorkOrder,
-        Conflict::DeviceAlreadyIssued(_) => Reason::DeviceAlreadyIssued,
+        Conflict::DeviceAlreadyIssued(_) | Conflict::UnitMade(_) => Reason::DeviceAlreadyIssued,
         Conflict::KeyAlreadyUsed => Reason::KeyAlreadyUsed,
         Conflict::SharedPrime => Reason::KeyWeak,
         Conflict::SerialNumberTaken => Reason::SerialNumberTaken,

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use identity::{DeviceId, IssuerName, Principal, PrincipalName, Product, Role};
 use ledger::{
-    AlarmKind, DeviceFacts, DeviceState, Entry, JobFacts, JobId, RotationFacts, Selection, WorkOrderFacts,
-    WorkOrderId,
+    AlarmKind, DeviceFacts, DeviceState, Entry, JobFacts, JobId, ReservationFacts, ReservationId,
+    ReservedUnit, RotationFacts, Selection, WorkOrderFacts, WorkOrderId,
 };
 
 use crate::{CertificateRecord, Cursor, Page, PrincipalRecord, Result, SelectionPage, Survey};
@@ -81,6 +81,20 @@ pub trait Listings: Send + Sync + 'static {
     /// Work orders, newest first.
     async fn work_orders(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<WorkOrderFacts>>;
 
+    /// The reservation and what became of its units as of now.
+    async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>>;
+
+    /// The reservation that a unit is out for, or was when it was withdrawn, as of now. From memory.
+    async fn reserved_unit(&self, device: &DeviceId) -> Result<Option<ReservedUnit>>;
+
+    /// Reservations, newest first. A page may be shorter than `limit` and still have a next one.
+    async fn reservations(
+        &self,
+        filter: &ReservationFilter,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<ReservationFacts>>;
+
     /// Units of the order that have a certificate and were neither confirmed nor scrapped: how many, and at
     /// most `limit` of them by serial. A projected listing.
     async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted>;
@@ -123,6 +137,22 @@ pub struct Unaccounted {
     pub count: u64,
     /// Some of them, by serial.
     pub devices: Vec<DeviceId>,
+}
+
+/// Which reservations to list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReservationFilter {
+    /// Of this order; `None`: of all.
+    pub work_order: Option<WorkOrderId>,
+    /// Only those that have units out.
+    pub only_out: bool,
+}
+
+impl ReservationFilter {
+    pub(crate) fn matches(&self, reservation: &ReservationFacts) -> bool {
+        self.work_order.is_none_or(|work_order| reservation.work_order == work_order)
+            && (!self.only_out || reservation.out() > 0)
+    }
 }
 
 /// Which devices to list. Everything that is `None` matches all.

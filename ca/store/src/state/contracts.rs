@@ -10,7 +10,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use identity::{DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use ledger::{
     AlarmKind, CertificateStatus, Command, DeviceFacts, Entry, EntryNumber, Intent, JobFacts, JobId,
-    PreflightDecision, RotationFacts, Selection, View, WorkOrderFacts, WorkOrderId,
+    PreflightDecision, ReservationFacts, ReservationId, ReservedUnit, RotationFacts, Selection, View,
+    WorkOrderFacts, WorkOrderId,
 };
 use ledger_log::format;
 use tokio::sync::watch;
@@ -20,8 +21,9 @@ use super::last_seen::End;
 use super::{LogStore, PROJECTION_CLOSE_MAX};
 use crate::{
     CertificateRecord, ChangePosition, Cursor, DeviceFilter, Ledger, Listings, Page, Preflight,
-    PrincipalRecord, Recorded, Result, RevocationChange, RevokedPage, SelectionPage, ShardState, Status,
-    StatusRecord, StoreError, StoreMetrics, Survey, Unaccounted, Verdict, page, selection,
+    PrincipalRecord, Recorded, ReservationFilter, Result, RevocationChange, RevokedPage, SelectionPage,
+    ShardState, Status, StatusRecord, StoreError, StoreMetrics, Survey, Unaccounted, Verdict, page,
+    selection,
 };
 
 #[async_trait]
@@ -216,6 +218,25 @@ impl Listings for LogStore {
     async fn work_orders(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<WorkOrderFacts>> {
         self.shared
             .view(|rows| page::work_orders(rows.work_orders()?, cursor, limit, |id| rows.work_order(id)))
+    }
+
+    async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>> {
+        self.shared.view(|rows| rows.reservation(reservation))
+    }
+
+    async fn reserved_unit(&self, device: &DeviceId) -> Result<Option<ReservedUnit>> {
+        self.shared.view(|rows| rows.reserved_unit(device))
+    }
+
+    async fn reservations(
+        &self,
+        filter: &ReservationFilter,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<ReservationFacts>> {
+        self.shared.view(|rows| {
+            page::reservations(filter, rows.reservations()?, cursor, limit, |id| rows.reservation(id))
+        })
     }
 
     async fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalRecord>> {

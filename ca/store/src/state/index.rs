@@ -6,6 +6,7 @@
 
 mod certificates;
 mod jobs;
+mod reservations;
 mod rows;
 mod tags;
 mod times;
@@ -28,6 +29,7 @@ use ledger_log::format::{
 use certificates::NONE;
 pub(super) use certificates::{CertificateRow, Certificates, Kind};
 use jobs::Jobs;
+use reservations::Reservations;
 pub(super) use rows::{Rows, second};
 use tags::{Hash, Tags};
 use times::Times;
@@ -43,6 +45,7 @@ pub(super) struct Index {
     pub(super) certificates: Certificates,
     pub(super) jobs: Jobs,
     work_orders: Vec<WorkOrderFacts>,
+    pub(super) reservations: Reservations,
     pub(super) principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: BTreeMap<IssuerName, u32>,
     pub(super) times: Times,
@@ -71,6 +74,7 @@ impl Index {
             certificates: Certificates::default(),
             jobs: Jobs::default(),
             work_orders: Vec::new(),
+            reservations: Reservations::default(),
             principals: BTreeMap::new(),
             issuers: BTreeMap::new(),
             times: Times::default(),
@@ -123,9 +127,11 @@ impl Index {
                 self.supersede(position, but, number, in_use_ends.map(format::milliseconds));
             }
             Effect::DeviceBorn { device, work_order, .. } => {
+                self.take_reserved(device.into(), work_order);
                 let hash = self.hash(DeviceName::from(device));
                 self.bear(hash, self.device_at(hash), work_order, number);
             }
+            Effect::ReservationChanged(change) => self.change_reservations(entry.number, change),
             Effect::DeviceChanged { device, change } => {
                 self.change(self.device_row(device.into()), change, number);
             }
@@ -235,6 +241,7 @@ impl Index {
         self.enter_request(summary.caller, summary.request, number);
         match &summary.event {
             SummaryEvent::BirthIssued { work_order, certificate } => {
+                self.take_reserved(summary.device, *work_order);
                 self.enter_certificate_of(position, certificate, number);
                 position = Some(self.bear(hash, position, *work_order, number));
             }
@@ -313,6 +320,11 @@ impl Index {
         self.devices.find(hash).find(sure)
     }
 
+    /// Whether a device was born; from memory alone: 64 keyed bits take another device for it.
+    fn is_born(&self, device: DeviceName<'_>) -> bool {
+        self.device_row(device).is_some()
+    }
+
     fn device_mut(&mut self, position: Option<u32>) -> Option<&mut DeviceRow> {
         self.device_rows.get_mut(position? as usize)
     }
@@ -378,6 +390,10 @@ impl Index {
         if let Some(order) = self.work_order_mut(work_order) {
             change(&mut order.counts);
         }
+    }
+
+    fn work_order(&self, id: WorkOrderId) -> Option<&WorkOrderFacts> {
+        self.work_orders.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
     }
 
     fn work_order_mut(&mut self, id: WorkOrderId) -> Option<&mut WorkOrderFacts> {

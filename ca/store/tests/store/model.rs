@@ -1,6 +1,9 @@
 //! Random histories: afterwards every store and plain maps agree on every row.
 
-use store::{ChangePosition, ChangedStatus};
+use std::collections::{BTreeSet, HashMap};
+
+use ledger::{Decision, Event, ReservationId, UnitsWanted};
+use store::{ChangePosition, ChangedStatus, ReservationFilter};
 
 use super::*;
 
@@ -16,6 +19,7 @@ pub(crate) struct History(Overlay<EmptyView>, Vec<SerialNumber>);
 pub(crate) async fn agree(bench: &Bench, History(state, serial_numbers): &History) {
     certificates_agree(bench, state, serial_numbers).await;
     devices_and_orders_agree(bench, state).await;
+    reservations_agree(bench, state).await;
 }
 
 pub(crate) async fn random_history(bench: &Bench) -> History {
@@ -27,15 +31,17 @@ pub(crate) async fn random_history(bench: &Bench) -> History {
     let mut state = Overlay::over(EmptyView);
     let mut issued: Vec<(u64, SerialNumber)> = Vec::new();
     for _ in 0..2 {
-        let Ok(()) = state.apply(bench.done(bench.create_order(30)).await.entry());
+        let Ok(()) = state.apply(bench.done(bench.create_order(60)).await.entry());
     }
-    let mut serial_numbers = Vec::new();
+    let (mut serial_numbers, mut reservations) = (Vec::new(), 0);
     for _ in 0..90 {
         bench.clock.advance(Duration::from_secs(3_600));
-        let commands =
+        let commands: Vec<_> =
             (0..random.random_range(1..12)).map(|_| random_command(bench, &mut random, &issued)).collect();
         let before = bench.store.head();
-        let verdicts = bench.store.commit(commands).await.unwrap();
+        let verdicts = bench.store.commit(commands.clone()).await.unwrap();
+        let number = |verdict: &Verdict| verdict.as_ref().ok().map(|recorded| recorded.entry().number);
+        let asked: HashMap<_, _> = verdicts.iter().map(number).zip(&commands).collect();
         let fresh = verdicts.iter().flatten().filter(|recorded| !recorded.is_replay());
         let mut entries: Vec<_> = fresh.map(|recorded| recorded.entry().clone()).collect();
         // An alarm is on record and in no verdict.
@@ -51,9 +57,18 @@ pub(crate) async fn random_history(bench: &Bench) -> History {
                     issued.push((id.serial.as_str()[2..].parse().unwrap(), certificate.serial_number));
                 }
             }
+            if let (Event::UnitsReserved { .. }, Some(command)) =
+                (&entry.event, asked.get(&Some(entry.number)))
+            {
+                // The index and plain maps find the same units, from where they searched before.
+                let Ok(decided) = ledger::decide(&state, command, entry.at);
+                assert_eq!(decided, Ok(Decision::Record(Box::new(entry.event.clone()))));
+                reservations += 1;
+            }
             let Ok(()) = state.apply(entry);
         }
     }
+    assert!(reservations > 10, "few units were reserved");
     assert!(serial_numbers.len() > 40, "the random commands did nothing");
     History(state, serial_numbers)
 }
@@ -65,7 +80,7 @@ fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumb
     let some = issued.get(random.random_range(0..issued.len().max(1))).copied();
     let (whose, certificate) = some.unwrap_or_else(|| (serial, serial_number(0)));
     let id = device(whose);
-    match random.random_range(0..24) {
+    match random.random_range(0..30) {
         0..=4 => bench.birth(order, serial, 100 + random.random_range(0..80_u64)),
         5 => bench.confirm(order, whose, certificate),
         6 => bench.scrap(order, whose),
@@ -96,6 +111,27 @@ fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumb
                 *hold_on_fork = true;
             }
             fork
+        }
+        22..=25 => {
+            let units = match random.random_range(0..3) {
+                0 => UnitsWanted::Named([device(serial).serial, device(whose).serial].into()),
+                _ => UnitsWanted::Next(random.random_range(1..6)),
+            };
+            let (work_order, duration) = (WorkOrderId(order), days(1));
+            let action = Action::ReserveUnits { work_order, units, duration, station_units_max: 20 };
+            bench.command(station("line-3"), Some(bench.draw()), action)
+        }
+        26 => {
+            let reservation = ReservationId(random.random_range(1..20));
+            let serials = match random.random_range(0..2) {
+                0 => BTreeSet::new(),
+                _ => [device(serial).serial].into(),
+            };
+            bench.command(station("line-3"), None, Action::ReturnUnits { reservation, serials })
+        }
+        27 => {
+            let reservation = ReservationId(random.random_range(1..20));
+            bench.operate(Action::WithdrawReservation(reservation))
         }
         _ => {
             let work_order = WorkOrderId(order);
@@ -132,7 +168,7 @@ async fn certificates_agree(bench: &Bench, state: &Overlay<EmptyView>, serial_nu
 
 /// Whoever follows the feed knows at its end what the store knows.
 async fn changes_add_up(bench: &Bench, serial_numbers: &[SerialNumber]) {
-    let mut revoked = std::collections::HashMap::new();
+    let mut revoked = HashMap::new();
     let mut after = ChangePosition::behind(EntryNumber(0));
     loop {
         let changes = bench.store.revocation_changes(after, 5).await.unwrap();
@@ -174,10 +210,34 @@ async fn devices_and_orders_agree(bench: &Bench, state: &Overlay<EmptyView>) {
         issued[model.work_order.0 as usize - 1] += 1;
     }
     for (place, issued) in issued.into_iter().enumerate() {
-        let order = bench.store.work_order(WorkOrderId(place as u64 + 1)).await.unwrap().unwrap();
+        let id = WorkOrderId(place as u64 + 1);
+        let order = bench.store.work_order(id).await.unwrap().unwrap();
+        let Ok(model) = state.work_order(id);
+        assert_eq!(order.counts, model.unwrap().counts);
         assert_eq!(order.counts.issued, issued);
-        assert!(order.counts.issued <= 30);
+        assert!(order.counts.spent() <= 60);
         assert!(order.counts.issued >= order.counts.confirmed + order.counts.scrapped);
         assert_ne!(order.state, WorkOrderState::Closed);
+    }
+}
+
+async fn reservations_agree(bench: &Bench, state: &Overlay<EmptyView>) {
+    let Ok(count) = state.reservations();
+    let all = bench.store.reservations(&ReservationFilter::default(), None, 10_000).await.unwrap();
+    assert_eq!((all.rows.len() as u64, all.next), (count, None));
+    for record in all.rows.iter().rev() {
+        let Ok(model) = state.reservation(record.id);
+        assert_eq!(Some(record), model.as_ref());
+        assert_eq!(bench.store.reservation(record.id).await.unwrap().as_ref(), Some(record));
+        let Ok(out) = state.units_out(record.id);
+        assert_eq!(out.len() as u64, record.out());
+    }
+    let only_out = ReservationFilter { only_out: true, work_order: Some(WorkOrderId(1)) };
+    let some = bench.store.reservations(&only_out, None, 10_000).await.unwrap().rows;
+    let wanted = all.rows.iter().filter(|record| record.out() > 0 && record.work_order == WorkOrderId(1));
+    assert!(some.iter().eq(wanted));
+    for serial in 0..100 {
+        let Ok(model) = state.reserved_unit(&device(serial));
+        assert_eq!(bench.store.reserved_unit(&device(serial)).await.unwrap(), model);
     }
 }

@@ -4,11 +4,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{
-    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
+    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role,
+    SerialNumber,
 };
 use ledger::{
     AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Entry, EntryNumber, Event, HoldFacts,
-    Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, View, WorkOrderFacts, WorkOrderId,
+    Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, ReservationFacts, ReservationId, ReservedUnit,
+    View, WorkOrderFacts, WorkOrderId,
 };
 
 use super::super::entries::Entries;
@@ -155,6 +157,10 @@ impl View for Rows<'_> {
         Ok(None)
     }
 
+    fn is_born(&self, device: &DeviceId) -> Result<bool> {
+        Ok(self.index.is_born(device.into()))
+    }
+
     fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>> {
         let mut certificates = Vec::new();
         for number in self.index.entries_of(device).into_iter().rev() {
@@ -189,12 +195,43 @@ impl View for Rows<'_> {
     }
 
     fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>> {
-        let position = work_order.0.checked_sub(1).and_then(|position| usize::try_from(position).ok());
-        Ok(position.and_then(|position| self.index.work_orders.get(position)).cloned())
+        Ok(self.index.work_order(work_order).cloned())
     }
 
     fn work_orders(&self) -> Result<u64> {
         Ok(self.index.work_orders.len() as u64)
+    }
+
+    fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>> {
+        Ok(self.index.reservations.get(reservation).cloned())
+    }
+
+    fn reservations(&self) -> Result<u64> {
+        Ok(self.index.reservations.count())
+    }
+
+    fn reserved_unit(&self, device: &DeviceId) -> Result<Option<ReservedUnit>> {
+        Ok(self.index.reservations.unit(device))
+    }
+
+    fn units_out(&self, reservation: ReservationId) -> Result<Vec<DeviceSerial>> {
+        Ok(self.index.reservations.units_out(reservation))
+    }
+
+    fn units_out_for(&self, station: &PrincipalName) -> Result<u64> {
+        Ok(self.index.reservations.units_out_for(station))
+    }
+
+    fn passed(&self, work_order: WorkOrderId) -> Result<Option<DeviceSerial>> {
+        Ok(self.index.reservations.passed(work_order))
+    }
+
+    fn returned(
+        &self,
+        work_order: WorkOrderId,
+        after: Option<&DeviceSerial>,
+    ) -> Result<Option<DeviceSerial>> {
+        Ok(self.index.reservations.returned(work_order, after))
     }
 
     fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>> {
