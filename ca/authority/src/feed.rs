@@ -89,7 +89,8 @@ impl Authority {
     }
 
     /// The changes behind the cursor, as soon as there are some; an empty page after [`FEED_QUIET_MAX`]
-    /// without changes. The caller is checked before every page (R-CA-11).
+    /// without changes. The caller is checked after the page was read (R-CA-11): a caller that was revoked
+    /// meanwhile gets nothing.
     pub async fn feed_after(&self, caller: &Caller, cursor: FeedCursor) -> Result<Arc<FeedPage>, Refused> {
         let mut changed = self.store.status_changes();
         let quiet = tokio::time::sleep(FEED_QUIET_MAX);
@@ -97,8 +98,9 @@ impl Authority {
         loop {
             // Before the look: a change after it is notified.
             changed.mark_unchanged();
+            let page = self.feed_page(cursor).await?;
             self.check_caller(caller).await?;
-            if let Some(page) = self.feed_page(cursor).await? {
+            if let Some(page) = page {
                 return Ok(page);
             }
             tokio::select! {
@@ -113,9 +115,10 @@ impl Authority {
 
     /// The changes behind the cursor now, perhaps none: the watcher has seen everything then.
     pub async fn feed_at_once(&self, caller: &Caller, cursor: FeedCursor) -> Result<Arc<FeedPage>, Refused> {
+        let page = self.feed_page(cursor).await?;
         self.check_caller(caller).await?;
         let nothing = || Arc::new(FeedPage { changes: Vec::new(), next: cursor, caught_up: true });
-        Ok(self.feed_page(cursor).await?.unwrap_or_else(nothing))
+        Ok(page.unwrap_or_else(nothing))
     }
 
     /// Changes whenever certificates were revoked, held or released.
