@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use identity::{DeviceSerial, Product};
+use serial_port::PortAddress;
 
 use crate::ca_client::Server;
 use crate::hook::Notifier;
@@ -263,6 +264,11 @@ pub struct Link {
     /// unit is locked.
     #[arg(long, value_name = "ADDRESS")]
     pub tcp: Option<SocketAddr>,
+
+    /// Talk to the station on this serial port, for example /dev/ttyS1:9600: 8N1, raw, no flow control,
+    /// 115200 baud unless said otherwise. One station after another, until the unit is locked.
+    #[arg(long, value_name = "PATH[:BAUD]")]
+    pub tty: Option<PortAddress>,
 }
 
 /// The program's name, as it stands before each of its errors.

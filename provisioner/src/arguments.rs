@@ -77,7 +77,7 @@ pub(crate) struct ProvisionArguments {
     /// The work order, for example wo-000017, or only its number.
     #[arg(long, value_name = "ID", value_parser = cli::work_order)]
     pub(crate) work_order: String,
-    /// How to reach the devices: exec:COMMAND or tcp:HOST:PORT.
+    /// How to reach the devices: exec:COMMAND, tcp:HOST:PORT or serial:PORT[:BAUD].
     #[arg(long)]
     pub(crate) link: LinkSpec,
     /// How many units at a time, 1 to 64.
@@ -270,7 +270,17 @@ Links:
                   shell, and no shell takes part
   tcp:HOST:PORT   a device server; {slot}, {slot:02}, {serial} and {product} are filled in, so that
                   each fixture can have an address of its own: tcp:bench-3:40{slot:02}
-  serial:TTY:BAUD is not in this version; use exec: with a program that connects the port
+  serial:PORT[:BAUD]
+                  a serial port: 8N1, raw, no flow control, 115200 baud unless said otherwise, and
+                  used by one program at a time. PORT is one of
+                    PATH               for example /dev/ttyUSB{slot}, or better a link that keeps
+                                       its name, in /dev/serial/by-id or /dev/serial/by-path
+                    usb=SERIALNUMBER   the port of the USB adapter with this serial number
+                    usb-path=BUS-PORT  the port of the adapter in this socket: usb-path=1-2.{slot}
+                  usb=SERIALNUMBER#1 is interface 1 of an adapter with several ports. A list has
+                  the ports of the slots in order: serial:usb=A50285BI,A50285BJ:921600. {slot},
+                  {slot:02}, {serial} and {product} are filled in. A port that goes away is looked
+                  for again, also under another name; the other slots go on meanwhile.
 
 Serials:
   A plain list has one serial number a line; lines that begin with # are comments. A table has a
@@ -287,8 +297,16 @@ station.toml:
   journal = \"DIR\"           directory of the journal; by default
                             $STATE_DIRECTORY/journal, or beside the directory of the credential,
                             with -journal behind its name
+  connect-timeout-ms = 5000
+                            until a connection is made or a port is open
+  write-timeout-ms = 10000  until a device takes a frame
   answer-timeout-ms = 3000  a request to a device is sent again after this time
+                            A serial line adds to these two the time that the bytes need.
   sends-max = 10            how often one request is sent to a device in all
+  noise-bytes-max = 1048576 bytes without a whole frame among them; more end the unit
+  port-patience-s = 30      how long a slot waits for its serial port when it is away, or in use by
+                            another program; then the slot takes no further units in this run
+  device-root = \"/\"         where sys and dev are, for usb= and usb-path=
   ca-patience-s = 60        how long a call is repeated while the CA cannot answer
   Paths are relative to the file. TOUCHMARK_STATION_SERVER, TOUCHMARK_STATION_CREDENTIALS and
   TOUCHMARK_STATION_JOURNAL override it.

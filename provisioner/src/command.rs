@@ -1,6 +1,7 @@
 //! The commands: read the arguments, make a plan, run the line, report.
 
 mod failure;
+mod limits;
 mod output;
 mod plan;
 mod provision;
@@ -24,9 +25,9 @@ use crate::config::Settings;
 use crate::console::Console;
 use crate::journal::{FoundJournal, Journal, JournalState, Record, RunStart, Writer};
 use crate::line::{Line, SilenceMonitor, Summary};
-use crate::link::LinkSpec;
+use crate::link::{LinkSpec, damage_pause};
 use crate::report::milliseconds;
-use crate::session::ProvisioningBundle;
+use crate::session::{Limits, ProvisioningBundle};
 use crate::slot::LineContext;
 use crate::units::Supply;
 use failure::Failure;
@@ -87,14 +88,17 @@ impl Station {
         let signals = Signals::new().map_err(Failure::Signals)?;
         let watch = tokio::spawn(signals.watch(stop.clone(), abort.clone(), output.console.clone()));
         let total = job.supply.left;
+        let damage_pause = damage_pause(job.link.speed());
         let context = LineContext {
             work_order: job.work_order,
             bundle: job.bundle,
             link: job.link,
+            link_limits: self.settings.link_limits.clone(),
             ca: self.ca.clone(),
             journal,
-            limits: self.settings.limits,
+            limits: Limits { damage_pause, ..self.settings.limits },
             clock,
+            stop: stop.clone(),
             abort,
             events: None,
             silence: SilenceMonitor::default(),

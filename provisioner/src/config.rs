@@ -8,6 +8,7 @@ use client::{Connector, CredentialError};
 use tonic::transport::Uri;
 
 use crate::journal::JournalLocation;
+use crate::link::{LinkLimits, damage_pause};
 use crate::session::Limits;
 
 pub(crate) struct Settings {
@@ -16,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) journal: JournalLocation,
     pub(crate) credentials: PathBuf,
     pub(crate) limits: Limits,
+    pub(crate) link_limits: LinkLimits,
     pub(crate) ca_patience: Duration,
 }
 
@@ -44,6 +46,7 @@ impl Settings {
         let journal = fields.text("journal").map(|journal| directory.join(journal));
         let answer_timeout_ms = fields.number("answer-timeout-ms", 10..=600_000, 3_000);
         let sends_max = fields.number("sends-max", 1..=100, 10);
+        let link_limits = fields.link_limits(directory);
         let ca_patience = Duration::from_secs(fields.number("ca-patience-s", 0..=3_600, 60));
         let connector = credentials.as_ref().zip(server.as_ref()).and_then(|(credentials, server)| {
             let found = Connector::new(credentials, server);
@@ -63,10 +66,11 @@ impl Settings {
         };
         let limits = Limits {
             answer_timeout: Duration::from_millis(answer_timeout_ms),
+            damage_pause: damage_pause(None),
             sends_max: u32::try_from(sends_max).unwrap_or(1),
             ca_timeout: ca_patience * 2 + CA_MARGIN,
         };
-        Ok(Self { server, connector, journal, credentials, limits, ca_patience })
+        Ok(Self { server, connector, journal, credentials, limits, link_limits, ca_patience })
     }
 }
 
@@ -112,6 +116,21 @@ impl<E: Fn(&str) -> Option<String>> Fields<E> {
                 self.mistakes.push(format!("{key} must be {from} to {to}, not {value}"));
                 default
             }
+        }
+    }
+
+    fn link_limits(&mut self, directory: &Path) -> LinkLimits {
+        let usual = LinkLimits::default();
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let connect = self.number("connect-timeout-ms", 10..=600_000, millis(usual.connect));
+        let write = self.number("write-timeout-ms", 10..=600_000, millis(usual.write));
+        let patience = self.number("port-patience-s", 0..=86_400, usual.port_patience.as_secs());
+        LinkLimits {
+            connect: Duration::from_millis(connect),
+            write: Duration::from_millis(write),
+            noise_bytes_max: self.number("noise-bytes-max", 1_024..=1 << 30, usual.noise_bytes_max),
+            port_patience: Duration::from_secs(patience),
+            device_root: self.text("device-root").map_or(usual.device_root, |root| directory.join(root)),
         }
     }
 

@@ -16,7 +16,7 @@ pub(crate) use plan::order_refusal;
 use crate::ca::Ca;
 use crate::journal::{Record, UnitEnd, UnitRecord, Writer};
 use crate::line::{LineEvent, SilenceMonitor, SilenceVerdict};
-use crate::link::{Link, LinkSpec};
+use crate::link::{Link, LinkLimits, LinkSpec};
 use crate::session::{Limits, Outcome, ProvisioningBundle, Session, SessionRandomness, UnitProgress};
 use crate::units::Unit;
 use plan::Plan;
@@ -26,10 +26,13 @@ pub(crate) struct LineContext {
     pub(crate) work_order: String,
     pub(crate) bundle: Arc<ProvisioningBundle>,
     pub(crate) link: LinkSpec,
+    pub(crate) link_limits: LinkLimits,
     pub(crate) ca: Ca,
     pub(crate) journal: Writer,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
+    /// No unit is begun any more; those under way are finished.
+    pub(crate) stop: CancellationToken,
     /// Ends every session at once.
     pub(crate) abort: CancellationToken,
     /// Receives a message when a slot begins or ends to wait for the CA.
@@ -139,13 +142,14 @@ impl LineContext {
             begun |= result.begun;
             heard |= result.heard;
             (result.begun, result.heard) = (begun, heard);
+            let waited = self.link.waits_for_its_port() && matches!(result.outcome, Outcome::NotConnected(_));
             result.outcome = match result.outcome {
                 // The device was connected before.
                 Outcome::NotConnected(detail) if begun => Outcome::LinkLost(detail),
                 outcome => outcome,
             };
             let pause = match result.outcome {
-                Outcome::LinkLost(_) | Outcome::NotConnected(_) if !self.abort.is_cancelled() => {
+                Outcome::LinkLost(_) | Outcome::NotConnected(_) if !waited && !self.abort.is_cancelled() => {
                     pauses.next()
                 }
                 _ => None,
@@ -157,6 +161,22 @@ impl LineContext {
         }
     }
 
+    /// Opens the link. A wait for a port ends with the line, unless the unit is begun.
+    async fn open(&self, device: &DeviceId, slot: usize, begun: bool) -> Result<Link, Outcome> {
+        let stopped = async {
+            if begun || !self.link.waits_for_its_port() {
+                std::future::pending::<()>().await;
+            }
+            self.stop.cancelled().await;
+        };
+        tokio::select! {
+            biased;
+            () = self.abort.cancelled() => Err(Outcome::Cancelled),
+            opened = Link::open(&self.link, device, slot, &self.link_limits) => opened.map_err(Outcome::from),
+            () = stopped => Err(Outcome::NotConnected("the line was stopped before its port was there".into())),
+        }
+    }
+
     async fn over_link(
         &self,
         unit: &Unit,
@@ -164,9 +184,9 @@ impl LineContext {
         progress: UnitProgress,
         (slot, begun): (usize, bool),
     ) -> UnitResult {
-        let mut link = match Link::open(&self.link, &unit.device, slot).await {
+        let mut link = match self.open(&unit.device, slot, begun).await {
             Ok(link) => link,
-            Err(error) => return UnitResult::without_session(error.into(), progress),
+            Err(outcome) => return UnitResult::without_session(outcome, progress),
         };
         if !begun {
             let record = Record::Begun { device: unit.device.clone(), columns: unit.columns.clone() };

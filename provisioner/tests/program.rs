@@ -22,7 +22,7 @@ fn the_help_is_the_manual() {
 fn wrong_usage_exits_with_2() {
     let provision = ["provision", "--config", "station.toml", "--work-order", "wo-1", "--link"];
     for bad in [
-        ["serial:/dev/ttyUSB0:115200", "--slots=1"],
+        ["serial:/dev/ttyUSB0:7", "--slots=1"],
         ["exec:agent", "--slots=65"],
         ["agent", "--slots=1"],
         ["exec:agent {seriall}", "--slots=1"],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::arguments::Factory;
-use agent::factory::{Dialogue, Limits, serve};
+use agent::factory::{Dialogue, End, Limits, ServeError, serve};
 use agent::state::{State, Storage};
 use anyhow::{Context, bail};
 use cli::Status;
@@ -13,8 +13,9 @@ use diagnostics::error_chain;
 use identity::{DeviceId, SystemClock};
 use rustix::io::Errno;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use serial_port::{Port, PortAddress};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 pub(crate) async fn run(arguments: Factory, storage: Storage) -> anyhow::Result<Status> {
@@ -29,9 +30,10 @@ pub(crate) async fn run(arguments: Factory, storage: Storage) -> anyhow::Result<
         dialogue = dialogue.with_an_identity_of_its_own();
     }
     let limits = Limits { idle: arguments.idle_timeout, after_lock: AFTER_LOCK };
-    match arguments.link.tcp {
-        Some(address) => over_tcp(&mut dialogue, address, limits).await,
-        None => {
+    match (arguments.link.tcp, arguments.link.tty) {
+        (Some(address), _) => over_tcp(&mut dialogue, address, limits).await,
+        (None, Some(address)) => over_tty(&mut dialogue, &address, limits).await,
+        (None, None) => {
             let _raw = RawTerminal::set().context("standard input cannot be set to raw mode")?;
             let end = serve(&mut dialogue, tokio::io::stdin(), tokio::io::stdout(), limits).await?;
             info!(locked = dialogue.is_locked(), "the link ended: {end:?}");
@@ -70,6 +72,42 @@ async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) 
     }
 }
 
+/// One station after another, until the unit is locked. A serial line does not show where a session ends: the
+/// next one goes on where it was.
+async fn over_tty(dialogue: &mut Dialogue, address: &PortAddress, limits: Limits) -> anyhow::Result<Status> {
+    let mut port = Port::open(&address.path, address.speed).await?;
+    loop {
+        info!("waiting for a station on {address}");
+        let Ok(came) = timeout(limits.idle, port.readable()).await else {
+            bail!("no station came for {}", humantime::format_duration(limits.idle));
+        };
+        came.context("the serial port cannot be waited for")?;
+        let (reader, writer) = port.split();
+        match serve(dialogue, reader, writer, limits).await {
+            Ok(End::Closed | End::Locked) => {}
+            Err(error @ ServeError::Silence(_)) => return Err(error.into()),
+            Err(error) => warn!("the link broke: {}", error_chain(&error)),
+        }
+        if dialogue.is_locked() {
+            return Ok(Status::Done);
+        }
+        port = reopened(address, limits.idle).await?;
+    }
+}
+
+/// The port, once it is back.
+async fn reopened(address: &PortAddress, patience: Duration) -> anyhow::Result<Port> {
+    let end = Instant::now() + patience;
+    loop {
+        sleep(REOPEN_PAUSE).await;
+        match Port::open(&address.path, address.speed).await {
+            Ok(port) => return Ok(port),
+            Err(error) if error.may_pass() && Instant::now() < end => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Standard input as a terminal device that carries all byte values unchanged: no echo, no line editing, no
 /// signals from the keyboard. Set back to what it was when dropped.
 struct RawTerminal(Termios);
@@ -95,6 +133,9 @@ impl Drop for RawTerminal {
         tcsetattr(rustix::stdio::stdin(), OptionalActions::Drain, &self.0).ok();
     }
 }
+
+/// Before a port that broke is opened again.
+const REOPEN_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long a locked unit waits for a station that missed its last answer and asks again in a second.
 const AFTER_LOCK: Duration = Duration::from_secs(5);

@@ -24,6 +24,8 @@ fn wrong_usage_exits_with_2() {
         &[][..],
         &["factory", "--state", "x"],
         &["factory", "--state", "x", "--stdio", "--tcp", "127.0.0.1:1"],
+        &["factory", "--state", "x", "--stdio", "--tty", "/dev/ttyS1"],
+        &["factory", "--state", "x", "--tty", "/dev/ttyS1:7"],
         &["factory", "--state", "x", "--stdio", "--serial", "SN1"],
         &["factory", "--state", "x", "--stdio", "--product", "Not A Product", "--serial", "SN1"],
         &["enroll", "--state", "x", "--server", "http://ca"],

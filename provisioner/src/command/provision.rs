@@ -4,7 +4,7 @@ use cli::Status;
 
 use super::plan::{List, Plan, RunRequest};
 use super::survey::end_units_without_certificate;
-use super::{Failure, RunOutput, Station, plan, say, survey};
+use super::{Failure, RunOutput, Station, limits, plan, say, survey};
 use crate::arguments::ProvisionArguments;
 use crate::console::Console;
 use crate::line::Summary;
@@ -39,7 +39,8 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     if let (Some(journal), Some(order)) = (recorded, &answer.work_order) {
         end_units_without_certificate(&station.ca, order, now, journal, &mut known).await?;
     }
-    let plan = Plan::new(&station.ca, &answer, product, known, request, reworks).await?;
+    let mut plan = Plan::new(&station.ca, &answer, product, known, request, reworks).await?;
+    plan.description.push_str(&limits::text(&station.settings, &plan.job));
     if arguments.dry_run {
         say(&plan.description)?;
         return Ok(if plan.missing > 0 && !plan.taken.is_empty() { Status::NotGood } else { Status::Done });

@@ -31,14 +31,21 @@ pub(crate) enum SilenceVerdict {
 }
 
 impl SilenceMonitor {
+    /// A message of a device of `slot` came. Told at once, so that a dead fixture does not stop the others
+    /// while their first units are still being made.
+    pub(crate) fn hear(&self, slot: usize) {
+        let mut state = self.state.lock();
+        state.heard = true;
+        state.silent_at.remove(&slot);
+    }
+
     /// Counts a unit of `slot`; `heard` is false if no message of it came.
     pub(crate) fn count(&self, slot: usize, heard: bool) -> SilenceVerdict {
-        let mut state = self.state.lock();
         if heard {
-            state.heard = true;
-            state.silent_at.remove(&slot);
+            self.hear(slot);
             return SilenceVerdict::Nothing;
         }
+        let mut state = self.state.lock();
         if state.given_up {
             return SilenceVerdict::LineWasSilent;
         }
@@ -85,5 +92,14 @@ mod tests {
             SilenceVerdict::Nothing,
             "one that is heard begins the count anew"
         );
+    }
+
+    #[test]
+    fn a_dead_fixture_does_not_stop_a_line_that_is_heard_elsewhere() {
+        let silence = SilenceMonitor::default();
+        silence.hear(2);
+        let verdicts: Vec<_> = (1..=3).map(|_| silence.count(1, false)).collect();
+        let nothing = SilenceVerdict::Nothing;
+        assert_eq!(verdicts, [nothing, nothing, SilenceVerdict::SlotIsSilent(3)]);
     }
 }

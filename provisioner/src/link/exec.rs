@@ -1,35 +1,69 @@
 //! A command for each device, which speaks the factory link on its standard input and output.
 
+use std::fmt;
+use std::io;
 use std::process::Stdio;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use identity::DeviceId;
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{LinkError, LinkSpec};
+use super::driver::{Channel, Driver, LinkError, LinkLimits, Place};
+use super::spec::{LinkSpec, LinkSpecError};
 use crate::wire::for_people;
 
+/// A command in words, in which `{serial}`, `{product}` and `{slot}` are replaced; without a shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExecLink(Vec<String>);
+
+impl Driver for ExecLink {
+    async fn open(&self, place: &Place<'_>, _: &LinkLimits) -> Result<Channel, LinkError> {
+        let words: Vec<String> = self.0.iter().map(|word| LinkSpec::fill(word, place)).collect();
+        let (process, stdout, stdin) = Process::start(&words)?;
+        Ok(Channel { reader: Box::new(stdout), writer: Box::new(stdin), process: Some(process) })
+    }
+
+    fn reaches(&self, _: usize) -> Result<(), LinkSpecError> {
+        Ok(())
+    }
+
+    fn fills_in_a_name(&self) -> bool {
+        self.0.iter().any(|word| word.contains("{serial}"))
+    }
+}
+
+impl FromStr for ExecLink {
+    type Err = LinkSpecError;
+
+    fn from_str(text: &str) -> Result<Self, LinkSpecError> {
+        let words = shlex::split(text).filter(|words| !words.is_empty());
+        words.map(Self).ok_or(LinkSpecError::Command)
+    }
+}
+
+impl fmt::Display for ExecLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Words of a command line contain no NUL, which is all that cannot be quoted.
+        f.write_str(&shlex::try_join(self.0.iter().map(String::as_str)).unwrap_or_default())
+    }
+}
+
 /// A running command. Dropping it kills the command.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     said: Arc<Mutex<Vec<u8>>>,
     listener: JoinHandle<()>,
 }
 
 impl Process {
-    pub(super) fn start(
-        words: &[String],
-        device: &DeviceId,
-        slot: usize,
-    ) -> Result<(Self, ChildStdout, ChildStdin), LinkError> {
-        let words: Vec<String> = words.iter().map(|word| LinkSpec::fill(word, device, slot)).collect();
+    fn start(words: &[String]) -> Result<(Self, ChildStdout, ChildStdin), LinkError> {
         let (program, arguments) = words.split_first().map_or(("", [].as_slice()), |(a, b)| (a, b));
-        let refused = |source| LinkError::Start { program: program.to_owned(), source };
+        let refused = |source: io::Error| LinkError::Unusable(format!("cannot start {program}: {source}"));
         let mut child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -40,7 +74,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .map_err(refused)?;
-        let missing = || refused(std::io::ErrorKind::BrokenPipe.into());
+        let missing = || refused(io::ErrorKind::BrokenPipe.into());
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = child.stderr.take().ok_or_else(missing)?;
@@ -95,3 +129,17 @@ const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// For the rest of its standard error after it has ended.
 const LISTEN_TIMEOUT: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_split_into_words_and_filled_in_once() {
+        let link: ExecLink = "agent --state 'my devices/{serial}' {slot} {product} {}".parse().unwrap();
+        let device = "cam-2/SN {slot}".replace("{slot}", "(1)").parse().unwrap();
+        let place = Place { device: &device, slot: 3 };
+        let filled: Vec<_> = link.0.iter().map(|word| LinkSpec::fill(word, &place)).collect();
+        assert_eq!(filled, ["agent", "--state", "my devices/SN (1)", "3", "cam-2", "{}"]);
+    }
+}

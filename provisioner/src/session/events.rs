@@ -19,6 +19,8 @@ pub(crate) struct SessionRandomness {
 pub(crate) struct Limits {
     /// A request is sent again after this time.
     pub(crate) answer_timeout: Duration,
+    /// The pause before a request is sent again after a damaged frame; the answer timeout if that is shorter.
+    pub(crate) damage_pause: Duration,
     /// How often one request is sent in all, 1 or more.
     pub(crate) sends_max: u32,
     /// A call to the CA is given up after this time. Longer than the caller's own retries take.

@@ -1,7 +1,5 @@
 //! The request that waits for its answer: it is sent again after a timeout, and sooner after a damaged frame.
 
-use std::time::Duration;
-
 use super::{Command, DeviceRequest, Limits};
 
 /// The exchange with the device. Each request has a number, and its answer has the same.
@@ -62,7 +60,7 @@ impl Exchange {
         }
         self.damaged = self.damaged.saturating_add(1);
         self.timer_shortened = true;
-        vec![Command::ArmTimer(self.limits.answer_timeout.min(DAMAGE_PAUSE))]
+        vec![Command::ArmTimer(self.limits.answer_timeout.min(self.limits.damage_pause))]
     }
 
     fn send(&mut self) -> Vec<Command> {
@@ -72,6 +70,3 @@ impl Exchange {
         vec![Command::Send { exchange: self.number, request }, Command::ArmTimer(self.limits.answer_timeout)]
     }
 }
-
-/// The pause after a damaged frame: a garbled frame of 3 kB at 115,200 baud is over by then.
-const DAMAGE_PAUSE: Duration = Duration::from_millis(250);

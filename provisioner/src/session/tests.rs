@@ -115,7 +115,8 @@ fn lost_reply() -> Event {
 }
 
 fn limits(sends_max: u32) -> Limits {
-    Limits { answer_timeout: Duration::from_secs(1), sends_max, ca_timeout: Duration::from_secs(30) }
+    let (answer_timeout, damage_pause) = (Duration::from_secs(1), Duration::from_millis(250));
+    Limits { answer_timeout, damage_pause, sends_max, ca_timeout: Duration::from_secs(30) }
 }
 
 fn told() -> Assignment {

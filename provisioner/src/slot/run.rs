@@ -42,6 +42,8 @@ impl Run<'_> {
 
     /// Carries the commands out in order. A failure becomes an event, and the commands after it are dropped.
     async fn carry_out(&mut self, commands: Vec<Command>, link: &mut Link) -> Result<Option<Outcome>, Event> {
+        // A request and its answer take their time on a serial line.
+        let mut on_the_line = Duration::ZERO;
         for command in commands {
             match command {
                 Command::Record(step) => {
@@ -51,9 +53,10 @@ impl Run<'_> {
                 }
                 Command::Send { exchange, request } => {
                     let message = encode_request(exchange, &request);
-                    link.send(&message).await.map_err(|error| Event::LinkLost(error.to_string()))?;
+                    let sent = link.send(&message).await;
+                    on_the_line = sent.map_err(|error| Event::LinkLost(error.to_string()))?;
                 }
-                Command::ArmTimer(after) => self.timer = Some(Instant::now() + after),
+                Command::ArmTimer(after) => self.timer = Some(Instant::now() + after + on_the_line),
                 Command::RequestCertificate { request_id, csr } => {
                     let (ca, device) = (self.context.ca.clone(), self.device.clone());
                     let work_order = self.context.work_order.clone();
@@ -108,7 +111,9 @@ impl Run<'_> {
             received = link.receive() => match received {
                 Ok(Received::Payload(message)) if is_echo(&message) => Event::Echo,
                 Ok(Received::Payload(message)) => {
-                    self.heard = true;
+                    if !std::mem::replace(&mut self.heard, true) {
+                        self.context.silence.hear(self.slot);
+                    }
                     match decode_response(&message) {
                         Ok((exchange, response)) => Event::Response { exchange, response },
                         Err(NotTheProtocol { exchange, what }) => Event::NotTheProtocol { exchange, what },
