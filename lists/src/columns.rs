@@ -49,9 +49,7 @@ pub(crate) fn find(text: &str, column: Option<&str>) -> Result<Layout, Mistake> 
         return Ok(Layout { columns, rows: without_comments(all, single) });
     }
     if header.cells.iter().filter(|cell| !cell.is_empty()).count() > 1 {
-        let what = "the list has several columns, and no header says which one is the serial number: name it `serial`, or give \
-                    its name with --column";
-        return Err(Mistake::at(header.line, what));
+        return Err(Mistake::at(header.line, NO_HEADER));
     }
     let rows = without_comments(all, true);
     perhaps_a_header(&rows)?;
@@ -61,15 +59,21 @@ pub(crate) fn find(text: &str, column: Option<&str>) -> Result<Layout, Mistake> 
 /// Reads `sep=;` in the first line, as spreadsheets write it.
 fn declared_delimiter(text: &str) -> (Option<char>, &str, u64) {
     let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
-    let line = trimmed(line).trim_matches('"').to_ascii_lowercase();
-    match line.strip_prefix("sep=").map(|rest| rest.chars().collect::<Vec<_>>()) {
-        Some(separator) => match separator[..] {
-            [one] => (Some(one), rest, 2),
-            // A tab was trimmed as white space.
-            [] => (Some('\t'), rest, 2),
-            _ => (None, text, 1),
-        },
+    match declared(line) {
+        Some(separator) => (Some(separator), rest, 2),
         None => (None, text, 1),
+    }
+}
+
+/// The separator that a line declares as `sep=;`.
+pub(crate) fn declared(line: &str) -> Option<char> {
+    let line = trimmed(line).trim_matches('"').to_ascii_lowercase();
+    let separator: Vec<char> = line.strip_prefix("sep=")?.chars().collect();
+    match separator[..] {
+        [one] => Some(one),
+        // A tab was trimmed as white space.
+        [] => Some('\t'),
+        _ => None,
     }
 }
 
@@ -81,12 +85,7 @@ fn without_preamble<'a>(
     column: Option<&str>,
 ) -> (&'a str, u64) {
     while let Some((first, rest)) = text.split_once('\n') {
-        let separator = declared.or_else(|| delimiter(first));
-        let is_header = separator.is_some_and(|separator| {
-            first.split(separator).any(|name| is_the_serial(name.trim().trim_matches('"'), column))
-        });
-        let passes = trimmed(first).is_empty() || (trimmed(first).starts_with('#') && !is_header);
-        if !passes {
+        if !is_preamble(first, declared, column) {
             break;
         }
         text = rest;
@@ -95,13 +94,23 @@ fn without_preamble<'a>(
     (text, line)
 }
 
+/// Whether a line before the first row is empty or a comment.
+pub(crate) fn is_preamble(line: &str, declared: Option<char>, column: Option<&str>) -> bool {
+    let separator = declared.or_else(|| delimiter(line));
+    let is_header = separator.is_some_and(|separator| {
+        line.split(separator).any(|name| is_the_serial(name.trim().trim_matches('"'), column))
+    });
+    trimmed(line).is_empty() || (trimmed(line).starts_with('#') && !is_header)
+}
+
 /// Skips comments in a list of one column: no serial number contains a `#`.
 fn without_comments(rows: impl Iterator<Item = Record>, is_single_column: bool) -> Vec<Record> {
     let is_comment = |row: &Record| row.cells.first().is_some_and(|cell| cell.starts_with('#'));
     rows.filter(|row| !(is_single_column && is_comment(row))).collect()
 }
 
-fn named(header: &Record, column: Option<&str>) -> Result<Option<Columns>, Mistake> {
+/// The columns of a header; `None` if the record is none.
+pub(crate) fn named(header: &Record, column: Option<&str>) -> Result<Option<Columns>, Mistake> {
     let mistake = |what: String| Mistake::at(header.line, what);
     let names = &header.cells;
     let serials: Vec<usize> =
@@ -152,7 +161,7 @@ fn plain(name: &str) -> String {
 }
 
 /// The most frequent delimiter of a line outside quotes. A comma wins a tie.
-fn delimiter(line: &str) -> Option<char> {
+pub(crate) fn delimiter(line: &str) -> Option<char> {
     let mut inside = false;
     let mut counts = [(0_usize, '\t'), (0, ';'), (0, ',')];
     for c in line.chars() {
@@ -177,6 +186,9 @@ fn perhaps_a_header(rows: &[Record]) -> Result<(), Mistake> {
         _ => Ok(()),
     }
 }
+
+pub(crate) const NO_HEADER: &str = "the list has several columns, and no header says which one is the serial number: name it \
+                                    `serial`, or give its name with --column";
 
 /// Usual names of the column of serial numbers, in the form of [`plain`].
 const SERIAL_NAMES: [&str; 7] =

@@ -5,6 +5,7 @@
 mod cells;
 mod columns;
 mod mistakes;
+mod stream;
 mod text;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use identity::{DeviceSerial, Product};
 
 pub use mistakes::{Mistake, Mistakes};
+pub use stream::RowReader;
 
 use cells::Record;
 use columns::{Columns, Layout};
@@ -38,15 +40,15 @@ pub fn read(content: &[u8], product: &Product, column: Option<&str>) -> Result<V
     read_allowed(content, product, column, |_| Ok(()))
 }
 
-/// As [`read`], with a rule of the caller for every serial number.
+/// As [`read`], with a rule of the caller for every row.
 ///
 /// # Errors
-/// All mistakes at once, also the serial numbers that `allowed` refuses.
+/// All mistakes at once, also the rows that `allowed` refuses.
 pub fn read_allowed(
     content: &[u8],
     product: &Product,
     column: Option<&str>,
-    allowed: impl Fn(&DeviceSerial) -> Result<(), String>,
+    allowed: impl Fn(&Row) -> Result<(), String>,
 ) -> Result<Vec<Row>, Mistakes> {
     if content.len() > LIST_BYTES_MAX {
         return Err(Mistake::of_all(format!("a list has at most {LIST_BYTES_MAX} bytes")).into());
@@ -64,7 +66,7 @@ pub fn read_allowed(
     mistakes.extend(twins(&read));
     mistakes.extend(without_digits(&read));
     mistakes.extend(read.iter().filter_map(|row| {
-        let what = allowed(&row.serial).err()?;
+        let what = allowed(row).err()?;
         Some(Mistake { line: row.line, serial: Some(row.serial.clone()), what })
     }));
     if read.is_empty() && mistakes.is_empty() {

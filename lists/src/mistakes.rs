@@ -25,6 +25,16 @@ impl Mistake {
     }
 }
 
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        f.write_str(&self.what)?;
+        self.serial.as_ref().map_or(Ok(()), |serial| write!(f, ": {serial}"))
+    }
+}
+
 /// All mistakes of a list, in the order of its lines. A mistake of many lines is printed once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Mistakes {

@@ -131,7 +131,7 @@ fn all_mistakes_are_told_at_once_and_each_only_once() {
 #[test]
 fn a_rule_of_the_caller_is_held_against_every_row() {
     let said = |list: &[u8]| {
-        let read = read_allowed(list, &"cam-2".parse().unwrap(), None, |serial| match serial.as_str() {
+        let read = read_allowed(list, &"cam-2".parse().unwrap(), None, |row| match row.serial.as_str() {
             "SN2" => Ok(()),
             _ => Err("not in the order".to_owned()),
         });
@@ -143,7 +143,61 @@ fn a_rule_of_the_caller_is_held_against_every_row() {
     assert_eq!(both, "2 mistakes\n  line 2: SN2 is in line 1 already\n  line 3: not in the order: SN9");
 }
 
+/// What a reader makes of lines that come one by one: serial numbers, and mistakes in full.
+fn as_they_come(lines: &[&[u8]]) -> Vec<String> {
+    let mut reader = RowReader::new("cam-2".parse().unwrap(), None);
+    let read = lines.iter().filter_map(|line| match reader.line(line) {
+        Ok(row) => row.map(|row| row.serial.to_string()),
+        Err(mistake) => Some(mistake.to_string()),
+    });
+    read.collect()
+}
+
+#[test]
+fn a_list_can_be_read_line_by_line_and_a_mistake_costs_its_line_alone() {
+    let plain: &[&[u8]] = &[b"# shift 3", b"", b"SN1\r", b"SN 2", b"sn1", b"# shift 4", b"SN3", b"SN\0"];
+    let found = as_they_come(plain);
+    assert_eq!((found.len(), found[0].as_str(), found[3].as_str()), (5, "SN1", "SN3"), "{found:?}");
+    assert!(found[1].starts_with("line 4: \"SN 2\" has a space inside"), "{found:?}");
+    assert!(found[2].starts_with("line 5: sn1 is in line 3 already"), "{found:?}");
+    assert!(found[4].starts_with("line 8: there is a NUL byte"), "{found:?}");
+
+    let table: &[&[u8]] = &[
+        b"\xef\xbb\xbfsep=;",
+        b"Slot;Serial Number;product",
+        b"2;SN1;cam-2",
+        b"1;SN2",
+        b"1;SN3;cam-9",
+        b"1;\"SN4;",
+    ];
+    let found = as_they_come(table);
+    assert_eq!(found[0], "SN1");
+    assert!(found[1].starts_with("line 4: it has 2 columns"), "{found:?}");
+    assert!(found[2].starts_with("line 5: it is for product \"cam-9\""), "{found:?}");
+    assert!(found[3].starts_with("line 6: a quote is opened here"), "{found:?}");
+
+    let without_header: &[&[u8]] = &[b"SN1,B", b"SN2,B", b"serial,revision", b"SN3,B"];
+    let found = as_they_come(without_header);
+    assert_eq!((found.len(), found[2].as_str()), (3, "SN3"), "{found:?}");
+}
+
 proptest::proptest! {
+    #[test]
+    fn line_by_line_gives_the_rows_of_the_whole(serials in proptest::collection::vec("[A-Z]{2}[0-9]{1,4}", 1..20)) {
+        let list = serials.join("\n");
+        let lines: Vec<&[u8]> = list.lines().map(str::as_bytes).collect();
+        if let Ok(rows) = read_all(list.as_bytes()) {
+            let whole: Vec<String> = rows.iter().map(|row| row.serial.to_string()).collect();
+            proptest::prop_assert_eq!(as_they_come(&lines), whole);
+        }
+    }
+
+    #[test]
+    fn no_lines_make_it_panic(lines: Vec<Vec<u8>>) {
+        let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+        as_they_come(&lines);
+    }
+
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>, column: Option<String>) {
         read(&bytes, &"cam-2".parse().unwrap(), column.as_deref()).ok();

@@ -14,18 +14,25 @@ pub(crate) fn decode(content: &[u8]) -> Result<String, Mistake> {
     let text = text.strip_suffix('\u{1a}').unwrap_or(&text);
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     match text.find('\0') {
-        Some(at) => Err(Mistake::at(
-            line_of(text.as_bytes(), at),
-            "there is a NUL byte: this is not a text file; save it as CSV UTF-8",
-        )),
+        Some(at) => Err(Mistake::at(line_of(text.as_bytes(), at), NUL)),
         None => Ok(text),
     }
+}
+
+/// The text of one line. Without a byte order mark if it is the first.
+pub(crate) fn decode_line(bytes: &[u8], line: u64) -> Result<String, Mistake> {
+    let bytes = if line == 1 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes) } else { bytes };
+    if bytes.contains(&0) {
+        return Err(Mistake::at(line, NUL));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| Mistake::at(line, NOT_UTF8))?;
+    Ok(text.trim_end_matches(['\r', '\u{1a}']).to_owned())
 }
 
 fn utf8(bytes: &[u8]) -> Result<String, Mistake> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
         let line = line_of(bytes, error.valid_up_to());
-        Mistake::at(line, "it is not UTF-8 text; save the file as CSV UTF-8")
+        Mistake::at(line, NOT_UTF8)
     })
 }
 
@@ -47,3 +54,6 @@ fn line_of(bytes: &[u8], offset: usize) -> u64 {
         .filter(|(at, byte)| **byte == b'\n' || (**byte == b'\r' && before.get(at + 1) != Some(&b'\n')));
     1 + u64::try_from(ends.count()).unwrap_or(u64::MAX - 1)
 }
+
+const NUL: &str = "there is a NUL byte: this is not a text file; save it as CSV UTF-8";
+const NOT_UTF8: &str = "it is not UTF-8 text; save the file as CSV UTF-8";

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use identity::{DeviceId, DeviceIdError, DeviceSerial, Product};
 
 use crate::link::LinkSpec;
+use crate::mode::Mode;
+use crate::scan::ScannerPort;
 
 /// The factory station: gives each unit of a work order its birth certificate, reads it back, and locks the
 /// unit.
@@ -83,7 +85,15 @@ pub(crate) struct ProvisionArguments {
     /// How many units at a time, 1 to 64.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = slots)]
     pub(crate) slots: usize,
-    /// The line's list of serial numbers, `-` for standard input [default: those of the work order].
+    /// How units come [default: `mode` of station.toml; else list with --serials or when standard input is no
+    /// terminal, and scan at a terminal].
+    #[arg(long)]
+    pub(crate) mode: Option<Mode>,
+    /// A serial scanner at this port, beside the keyboard; BAUD if it is not 9600 or not set already.
+    #[arg(long, value_name = "PATH[:BAUD]", conflicts_with = "serials")]
+    pub(crate) scanner: Option<ScannerPort>,
+    /// The line's list of serial numbers, `-` for standard input; implies --mode list [default: those of the
+    /// work order].
     #[arg(long, value_name = "FILE|-")]
     pub(crate) serials: Option<PathBuf>,
     /// The list's column of serial numbers [default: one called `serial`, `Serial Number`, `S/N` or the
@@ -232,7 +242,8 @@ Exit status:
   3  the configuration or the station's credential cannot be used
   4  the journal is damaged
   5  not confirmed; nothing was scrapped
-  6  done, but some units failed, were refused, or were not made
+  6  done, but some units failed, were refused, or were not made; or a list that came line by line
+     had mistakes
   7  the CA was not reached, or the order is paused or not yet open: run it again later
 
 Errors go to standard error: what happened, because of what, and what to do next.
@@ -282,12 +293,30 @@ Links:
                   {slot:02}, {serial} and {product} are filled in. A port that goes away is looked
                   for again, also under another name; the other slots go on meanwhile.
 
+Modes (--mode, or `mode` in station.toml):
+  scan    A barcode scanner types serial numbers, each with Enter. With one slot: insert the unit, scan
+          it, go. With several, scan the slot's own code first (SLOT-03, slot 3, or `slot-codes`), or
+          the next free slot is taken and shown. Nothing is begun for a scan that cannot be used; the
+          reason is shown at once. Ctrl-D ends the run when the units on the bench are finished.
+  device  A unit says its own serial number. The CA is asked about it before anything else.
+  list    --serials, or the work order, says the units; they are on the fixtures when they are begun.
+  In scan and device a fixture without a unit waits: a command that ends or says nothing (exec:), a
+  refused connection (tcp:), silence. What is on a slot is asked without telling it anything, so a
+  unit that is taken away, or exchanged, is noticed. A unit that is finished stays until it is taken
+  away. Scan and device end when as many units have passed as the order, or --limit, allows.
+
+  Three failures in a row with the same reason pause the line: mend the cause, then press Enter.
+  Where standard input is no terminal, the run ends instead. What no unit can have caused stops the
+  line at once: a program or host that does not exist, a refused credential, a wrong clock.
+
 Serials:
   A plain list has one serial number a line; lines that begin with # are comments. A table has a
   header with a column of serial numbers and may have `product`; other columns are kept for the
   report. Commas, semicolons or tabs; UTF-8, or UTF-16 as spreadsheets write it. A serial number
   with a space or quotes, and a row without a digit among others with digits (a total), are
-  mistakes. All mistakes are told at once, and nothing is begun.
+  mistakes. All mistakes are told at once, and nothing is begun. A column `slot` says the slot of a
+  unit. A pipe or a terminal is read line by line as it comes: a mistake costs its line alone, is told
+  at once and counted (exit status 6).
   Without --serials the units are those of the work order: its range, or its manifest. Stations that
   share a range begin in parts of their own.
 
@@ -308,11 +337,19 @@ station.toml:
                             another program; then the slot takes no further units in this run
   device-root = \"/\"         where sys and dev are, for usb= and usb-path=
   ca-patience-s = 60        how long a call is repeated while the CA cannot answer
-  Paths are relative to the file. TOUCHMARK_STATION_SERVER, TOUCHMARK_STATION_CREDENTIALS and
-  TOUCHMARK_STATION_JOURNAL override it.
+  mode = \"scan\"             how units come: scan, device or list; --mode overrides it
+  scanner = \"PATH[:BAUD]\"   a serial scanner; --scanner overrides it
+  slot-codes = [\"A\", \"B\"]   barcodes of the slots 1, 2, …, beside SLOT-01, SLOT-02, …
+  confirm-slot = false      whether Enter must confirm the slot that is shown for a scan
+  probe-interval-ms = 1000  how often a fixture is asked whether a unit is there
+  pause-after-failures = 3  so many failures in a row with one reason pause the line; 0 never
+  Paths are relative to the file. TOUCHMARK_STATION_SERVER, TOUCHMARK_STATION_CREDENTIALS,
+  TOUCHMARK_STATION_JOURNAL, TOUCHMARK_STATION_MODE and TOUCHMARK_STATION_SCANNER override it.
 
 Exit status: see touchmark-station --help.
 
-Example:
+Examples:
   touchmark-station provision --config station.toml --work-order wo-000017 \\
-      --link 'exec:touchmark-agent factory --state devices/{serial} --stdio'";
+      --link 'exec:touchmark-agent factory --state devices/{serial} --stdio'
+  touchmark-station provision --config station.toml --work-order wo-000017 --mode scan \\
+      --slots 4 --link 'tcp:bench-3:40{slot:02}'";

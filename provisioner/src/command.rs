@@ -1,6 +1,7 @@
 //! The commands: read the arguments, make a plan, run the line, report.
 
 mod failure;
+mod intake;
 mod limits;
 mod output;
 mod plan;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cli::{Complaint, Status, completion_script};
-use identity::{Clock, SystemClock};
+use identity::{Clock, Product, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Arguments, Command, PROGRAM};
@@ -24,9 +25,11 @@ use crate::ca::Ca;
 use crate::config::Settings;
 use crate::console::Console;
 use crate::journal::{FoundJournal, Journal, JournalState, Record, RunStart, Writer};
-use crate::line::{Line, SilenceMonitor, Summary};
+use crate::line::{Intake, Line, Pausing, SilenceMonitor, Summary};
 use crate::link::{LinkSpec, damage_pause};
+use crate::mode::Mode;
 use crate::report::milliseconds;
+use crate::scan::is_at_the_keyboard;
 use crate::session::{Limits, ProvisioningBundle};
 use crate::slot::LineContext;
 use crate::units::Supply;
@@ -81,16 +84,19 @@ impl Station {
     async fn line(&self, job: Job, journal: Writer, output: &mut RunOutput) -> Result<Summary, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let since_epoch = clock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let start =
-            RunStart { at_ms: milliseconds(since_epoch), link: job.link.to_string(), slots: job.slots };
+        // `resume` opens the links by itself. Where people insert the units, only they know which is where.
+        let link = if job.mode.waits_for_units() { String::new() } else { job.link.to_string() };
+        let start = RunStart { at_ms: milliseconds(since_epoch), link, slots: job.slots };
         journal.record(&Record::Run(start)).await?;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let signals = Signals::new().map_err(Failure::Signals)?;
         let watch = tokio::spawn(signals.watch(stop.clone(), abort.clone(), output.console.clone()));
-        let total = job.supply.left;
+        let total = Some(job.supply.left).filter(|left| *left < u64::MAX);
+        let bench = &self.settings.bench;
         let damage_pause = damage_pause(job.link.speed());
         let context = LineContext {
             work_order: job.work_order,
+            product: job.product,
             bundle: job.bundle,
             link: job.link,
             link_limits: self.settings.link_limits.clone(),
@@ -102,8 +108,15 @@ impl Station {
             abort,
             events: None,
             silence: SilenceMonitor::default(),
+            mode: job.mode,
+            probe_interval: bench.probe_interval,
         };
-        let line = Line { context, supply: job.supply, slots: job.slots, known: job.known.units, stop };
+        let pausing = Pausing {
+            after_failures: bench.pause_after_failures,
+            can_pause: job.can_pause && is_at_the_keyboard(),
+        };
+        let (supply, intake, slots, known) = (job.supply, job.intake, job.slots, job.known.units);
+        let line = Line { context, supply, intake, slots, known, stop, pausing };
         let summary = output.follow(line, total).await;
         watch.abort();
         summary
@@ -112,10 +125,15 @@ impl Station {
 
 struct Job {
     work_order: String,
+    product: Product,
     bundle: Arc<ProvisioningBundle>,
     link: LinkSpec,
     slots: usize,
+    mode: Mode,
     supply: Supply,
+    intake: Intake,
+    /// Whether the keyboard is free to end a pause.
+    can_pause: bool,
     known: JournalState,
 }
 

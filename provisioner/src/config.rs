@@ -4,11 +4,14 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use client::{Connector, CredentialError};
 use tonic::transport::Uri;
 
 use crate::journal::JournalLocation;
 use crate::link::{LinkLimits, damage_pause};
+use crate::mode::Mode;
+use crate::scan::{ScannerPort, SlotCodes};
 use crate::session::Limits;
 
 pub(crate) struct Settings {
@@ -19,6 +22,21 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) link_limits: LinkLimits,
     pub(crate) ca_patience: Duration,
+    pub(crate) bench: BenchSettings,
+}
+
+/// How units come and how the bench waits for them.
+#[derive(Debug, Clone)]
+pub(crate) struct BenchSettings {
+    pub(crate) mode: Option<Mode>,
+    pub(crate) scanner: Option<ScannerPort>,
+    pub(crate) slot_codes: SlotCodes,
+    /// Whether Enter must confirm the slot that is shown for a scan.
+    pub(crate) confirms_slot: bool,
+    /// How often a fixture is asked whether a unit is there.
+    pub(crate) probe_interval: Duration,
+    /// So many failures in a row with one reason pause the line; 0 never.
+    pub(crate) pause_after_failures: u32,
 }
 
 /// The fields of `station.toml`, which `provision --help` describes. Paths are relative to the file; the
@@ -53,6 +71,7 @@ impl Settings {
             let told = |mistake: &CredentialError| format!("credentials: {mistake}");
             found.map_err(|found| fields.mistakes.extend(found.iter().map(told))).ok()
         });
+        let bench = BenchSettings::read(&mut fields);
         let state_directory = (fields.environment)("STATE_DIRECTORY");
         let mistakes = fields.all_mistakes();
         let (true, Some(server), Some(connector), Some(credentials)) =
@@ -70,7 +89,30 @@ impl Settings {
             sends_max: u32::try_from(sends_max).unwrap_or(1),
             ca_timeout: ca_patience * 2 + CA_MARGIN,
         };
-        Ok(Self { server, connector, journal, credentials, limits, link_limits, ca_patience })
+        Ok(Self { server, connector, journal, credentials, limits, link_limits, ca_patience, bench })
+    }
+}
+
+impl BenchSettings {
+    fn read<E: Fn(&str) -> Option<String>>(fields: &mut Fields<E>) -> Self {
+        let mode = fields.text("mode").and_then(|text| {
+            let unknown = |_| fields.mistakes.push(format!("mode is scan, device or list, not {text:?}"));
+            Mode::from_str(&text, false).map_err(unknown).ok()
+        });
+        let scanner = fields.text("scanner").and_then(|text| {
+            let wrong = |what: String| fields.mistakes.push(format!("scanner: {what}"));
+            text.parse().map_err(wrong).ok()
+        });
+        let slot_codes = SlotCodes::new(fields.texts("slot-codes"));
+        let slot_codes = slot_codes.unwrap_or_else(|what| {
+            fields.mistakes.push(format!("slot-codes: {what}"));
+            SlotCodes::default()
+        });
+        let confirms_slot = fields.flag("confirm-slot");
+        let probe_interval = Duration::from_millis(fields.number("probe-interval-ms", 50..=60_000, 1_000));
+        let pause_after_failures = fields.number("pause-after-failures", 0..=1_000, 3);
+        let pause_after_failures = u32::try_from(pause_after_failures).unwrap_or_default();
+        Self { mode, scanner, slot_codes, confirms_slot, probe_interval, pause_after_failures }
     }
 }
 
@@ -98,6 +140,31 @@ impl<E: Fn(&str) -> Option<String>> Fields<E> {
             self.mistakes.push(format!("{key} is missing, for example {key} = \"{example}\""));
         }
         value
+    }
+
+    fn texts(&mut self, key: &str) -> Vec<String> {
+        let texts: Option<Vec<String>> = match self.table.remove(key) {
+            None => return Vec::new(),
+            Some(toml::Value::Array(values)) => {
+                values.into_iter().map(|value| value.as_str().map(str::to_owned)).collect()
+            }
+            Some(_) => None,
+        };
+        texts.unwrap_or_else(|| {
+            self.mistakes.push(format!("{key} must be a list of texts in quotes, [\"A\", \"B\"]"));
+            Vec::new()
+        })
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        match self.table.remove(key) {
+            None => false,
+            Some(toml::Value::Boolean(value)) => value,
+            Some(_) => {
+                self.mistakes.push(format!("{key} must be true or false"));
+                false
+            }
+        }
     }
 
     fn number(&mut self, key: &str, range: RangeInclusive<u64>, default: u64) -> u64 {

@@ -183,6 +183,36 @@ impl UnitRecord {
     pub(crate) fn is_open(&self) -> bool {
         !self.is_done() && self.end.as_ref().is_none_or(|end| end.open)
     }
+
+    /// Takes an attempt of this run, as the records of the attempt would say it. `end` is `None` if the unit
+    /// passed.
+    pub(crate) fn attempted(
+        &mut self,
+        columns: BTreeMap<String, String>,
+        progress: UnitProgress,
+        end: Option<UnitEnd>,
+    ) {
+        self.begun(columns);
+        self.progress = progress;
+        if let Some(end) = end {
+            self.ended(end);
+        }
+    }
+
+    fn begun(&mut self, columns: BTreeMap<String, String>) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.end = None;
+        self.asked_before = self.progress.asked.is_some();
+        self.columns = columns;
+    }
+
+    fn ended(&mut self, end: UnitEnd) {
+        // If the CA was asked before, the certificate may be on its way to another board.
+        self.progress.assigned_in_vain |= end.reason == Reason::DeviceAlreadyIssued.as_str_name()
+            && self.progress.certificate.is_none()
+            && !self.asked_before;
+        self.end = Some(end);
+    }
 }
 
 impl From<Read> for JournalState {
@@ -202,11 +232,7 @@ impl JournalState {
         match record {
             Record::Run(run) => self.last_run = Some(run),
             Record::Begun { device, columns } => {
-                let unit = self.units.entry(device).or_default();
-                unit.attempts = unit.attempts.saturating_add(1);
-                unit.end = None;
-                unit.asked_before = unit.progress.asked.is_some();
-                unit.columns = columns;
+                self.units.entry(device).or_default().begun(columns);
             }
             Record::Step { device, step } => {
                 let unit = self.units.entry(device).or_default();
@@ -221,12 +247,7 @@ impl JournalState {
                 (unit.scrapped, unit.scrap_reason) = (true, reason);
             }
             Record::Ended { device, end } => {
-                let unit = self.units.entry(device).or_default();
-                // If the CA was asked before, the certificate may be on its way to another board.
-                unit.progress.assigned_in_vain |= end.reason == Reason::DeviceAlreadyIssued.as_str_name()
-                    && unit.progress.certificate.is_none()
-                    && !unit.asked_before;
-                unit.end = Some(end);
+                self.units.entry(device).or_default().ended(end);
             }
         }
     }

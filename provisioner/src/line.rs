@@ -1,36 +1,60 @@
 //! The line: slots that take units from one supply until it is empty, an operator stops them, or the CA does.
 
+mod admission;
+mod making;
+mod pause;
+mod people;
+mod repeats;
+mod rows;
+mod scans;
 mod silence;
 mod summary;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use identity::{DeviceId, DeviceSerial};
 use parking_lot::Mutex;
-use proto::v1::Reason;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use pause::Pausing;
+pub(crate) use rows::RowIntake;
+pub(crate) use scans::ScanIntake;
 pub(crate) use silence::{SilenceMonitor, SilenceVerdict};
 pub(crate) use summary::{Stop, Summary};
 
-use crate::ca::CA_UNREACHABLE;
 use crate::journal::UnitRecord;
 use crate::report::UnitReport;
-use crate::session::Outcome;
-use crate::slot::{LineContext, UnitResult};
-use crate::units::{Supply, Unit};
+use crate::scan::Bench;
+use crate::slot::LineContext;
+use crate::units::{Next, Supply, Unit};
+use repeats::Repeats;
 
 pub(crate) struct Line {
     pub(crate) context: LineContext,
     pub(crate) supply: Supply,
+    pub(crate) intake: Intake,
     pub(crate) slots: usize,
     pub(crate) known: BTreeMap<DeviceId, UnitRecord>,
     /// Once cancelled, no further unit is begun; those under way are finished.
     pub(crate) stop: CancellationToken,
+    pub(crate) pausing: Pausing,
+}
+
+/// How units come to the supply.
+pub(crate) enum Intake {
+    /// All are there.
+    Supply,
+    /// As rows of a list that may have no end yet.
+    Rows(RowIntake),
+    /// As scans of people.
+    Scans(ScanIntake),
+    /// By themselves: a unit says its serial number on its slot. `stand_in` fills the link's `{product}`.
+    Devices { stand_in: DeviceId },
 }
 
 /// What happens on a line. Slots count from 1.
@@ -52,17 +76,33 @@ pub(crate) enum LineEvent {
         slot: usize,
         detail: String,
     },
+    /// What a slot waits for, in words for the operator.
+    Waiting {
+        slot: usize,
+        what: String,
+    },
+    /// A message for the operator.
+    Said(String),
+    /// What was typed since the last Enter.
+    Typed(String),
 }
 
 struct LineShared {
     context: LineContext,
     supply: Mutex<Supply>,
-    known: BTreeMap<DeviceId, UnitRecord>,
+    known: Mutex<BTreeMap<DeviceId, UnitRecord>>,
     stop: CancellationToken,
     summary: Mutex<Summary>,
     withdrawn: Mutex<Vec<DeviceSerial>>,
-    /// Slots that still take units.
-    open: Mutex<BTreeSet<usize>>,
+    /// What people put on the slots; used where units are scanned.
+    bench: Mutex<Bench>,
+    repeats: Mutex<Repeats>,
+    /// Whether somebody can end a pause.
+    can_pause: bool,
+    is_paused: AtomicBool,
+    /// Supply, bench or pause changed.
+    changed: Notify,
+    events: mpsc::Sender<LineEvent>,
 }
 
 impl Line {
@@ -71,95 +111,98 @@ impl Line {
     pub(crate) async fn run(mut self, events: mpsc::Sender<LineEvent>) -> Summary {
         let begun = Instant::now();
         let slots = self.slots;
-        let stopped_already = self.stop.is_cancelled();
-        let first: Vec<(usize, Unit)> =
-            (1..=slots).map_while(|slot| Some((slot, self.supply.next()?))).collect();
         let withdrawn = withdrawn(&self.known);
         self.context.events = Some(events.clone());
+        if !self.stop.is_cancelled() {
+            self.supply.begin(slots);
+        }
         let shared = Arc::new(LineShared {
             context: self.context,
             supply: Mutex::new(self.supply),
-            known: self.known,
+            known: Mutex::new(self.known),
             stop: self.stop,
             summary: Mutex::default(),
             withdrawn: Mutex::new(withdrawn),
-            open: Mutex::new((1..=slots).collect()),
+            bench: Mutex::new(Bench::new(slots)),
+            repeats: Mutex::new(Repeats::new(self.pausing.after_failures)),
+            can_pause: self.pausing.can_pause,
+            is_paused: AtomicBool::new(false),
+            changed: Notify::new(),
+            events,
         });
-        let mut running = JoinSet::new();
-        for (slot, unit) in first {
-            if stopped_already {
-                shared.put_back(unit);
-            } else {
-                running.spawn(Arc::clone(&shared).run_slot(slot, unit, events.clone()));
+        let mut feeding = JoinSet::new();
+        let mut stand_in = None;
+        let mut enter_is_free = self.pausing.can_pause;
+        match self.intake {
+            Intake::Supply => {}
+            Intake::Rows(rows) => {
+                feeding.spawn(rows::feed(Arc::clone(&shared), rows));
             }
+            Intake::Scans(scans) => {
+                enter_is_free = false;
+                feeding.spawn(scans::feed(Arc::clone(&shared), scans));
+            }
+            Intake::Devices { stand_in: device } => stand_in = Some(device),
+        }
+        if enter_is_free {
+            feeding.spawn(pause::end_on_enter(Arc::clone(&shared)));
+        }
+        let mut running = JoinSet::new();
+        for slot in 1..=slots {
+            let shared = Arc::clone(&shared);
+            match stand_in.clone() {
+                Some(stand_in) => running.spawn(shared.run_device_slot(slot, stand_in)),
+                None => running.spawn(shared.run_slot(slot)),
+            };
         }
         while let Some(ended) = running.join_next().await {
             // The journal still has the unit of a slot that panicked as unfinished.
             if let Err(error) = ended {
                 shared.summary.lock().count_failure("slot-lost", &error.to_string());
-            }
-            // A slot gave a unit back after the others had found nothing more to do.
-            if running.is_empty()
-                && let Some((slot, unit)) = shared.given_back()
-            {
-                running.spawn(Arc::clone(&shared).run_slot(slot, unit, events.clone()));
+                shared.with_supply(|supply| supply.ended(false));
             }
         }
-        let mut summary = std::mem::take(&mut *shared.summary.lock());
-        summary.duration = begun.elapsed();
-        let supply = shared.supply.lock();
-        (summary.left, summary.short) = (supply.left, supply.short);
-        let closed = summary.closed.first().filter(|_| summary.left > 0);
-        let closed = closed.map(|(slot, detail)| Stop::LinkUnusable(format!("slot {slot}: {detail}")));
-        let interrupted = shared.stop.is_cancelled().then_some(Stop::Interrupted);
-        summary.stop = summary.stop.take().or(interrupted).or(closed);
-        summary
+        feeding.shutdown().await;
+        shared.summarize(begun)
     }
 }
 
 impl LineShared {
-    async fn run_slot(self: Arc<Self>, slot: usize, first: Unit, events: mpsc::Sender<LineEvent>) {
-        let mut next = Some(first);
-        while let Some(unit) = next {
-            let device = unit.device.clone();
-            // The unit is made even if nobody receives the events.
-            events.send(LineEvent::Begun { slot, device }).await.ok();
-            let known = self.known.get(&unit.device);
-            let result = self.make(&unit, known, slot).await;
-            // The unit was not changed: another slot makes it.
-            if let (Outcome::NotConnected(detail), false) = (&result.outcome, result.begun) {
-                self.put_back(unit);
-                return self.close(slot, detail.clone(), &events).await;
+    /// Changes the supply and wakes the slots that wait for it.
+    fn with_supply<T>(&self, change: impl FnOnce(&mut Supply) -> T) -> T {
+        let changed = change(&mut self.supply.lock());
+        self.changed.notify_waiters();
+        changed
+    }
+
+    /// The next unit of a slot; waits for it where one may come. `None`: the slot is done, or the line stops.
+    async fn next_unit(&self, slot: usize) -> Option<Unit> {
+        loop {
+            let changed = self.changed.notified();
+            if self.stop.is_cancelled() {
+                return None;
             }
-            let attempts = known.map_or(0, |known| known.attempts).saturating_add(1);
-            let (skipped, verdict) = (self.is_skipped(&unit, known, &result), result.verdict);
-            let report = UnitReport::new(unit, slot, attempts, skipped, self.context.clock.now(), result);
-            let last = report.message.clone();
-            self.summary.lock().count(&report);
-            events.send(LineEvent::Ended(Box::new(report))).await.ok();
-            match verdict {
-                SilenceVerdict::SlotIsSilent(units) => {
-                    let detail = format!("the last {units} units there said nothing; the last: {last}");
-                    return self.close(slot, detail, &events).await;
+            if !self.is_paused() {
+                let (next, others_got_units) = {
+                    let mut supply = self.supply.lock();
+                    let before = supply.assigned_to_others(slot);
+                    (supply.next_for(slot), supply.assigned_to_others(slot) > before)
+                };
+                // Only then: this also wakes this slot, which would otherwise never yield.
+                if others_got_units {
+                    self.changed.notify_waiters();
                 }
-                SilenceVerdict::LineIsSilent(units) => self.stop_for(Stop::LinkUnusable(format!(
-                    "the first {units} units said nothing, at any slot; the last, at slot {slot}: {last}"
-                ))),
-                SilenceVerdict::Nothing | SilenceVerdict::LineWasSilent => {}
+                match next {
+                    Next::Unit(unit) => return Some(unit),
+                    Next::Over => return None,
+                    Next::Wait => {}
+                }
             }
-            next = self.next_unit();
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = changed => {}
+            }
         }
-    }
-
-    fn next_unit(&self) -> Option<Unit> {
-        if self.stop.is_cancelled() { None } else { self.supply.lock().next() }
-    }
-
-    /// Closes a slot for the rest of the run.
-    async fn close(&self, slot: usize, detail: String, events: &mpsc::Sender<LineEvent>) {
-        self.open.lock().remove(&slot);
-        events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
-        self.summary.lock().closed.push((slot, detail));
     }
 
     fn stop_for(&self, stop: Stop) {
@@ -167,58 +210,29 @@ impl LineShared {
         self.summary.lock().stop.get_or_insert(stop);
     }
 
-    /// A unit that is left over and a slot that can take it, when all slots are idle.
-    fn given_back(&self) -> Option<(usize, Unit)> {
-        let slot = self.open.lock().first().copied()?;
-        Some((slot, self.next_unit()?))
+    /// Tells the operator something, now.
+    async fn say(&self, text: String) {
+        self.events.send(LineEvent::Said(text)).await.ok();
     }
 
-    fn put_back(&self, unit: Unit) {
-        self.supply.lock().put_back(unit);
+    /// Shows what a slot waits for, if it differs from what is shown.
+    async fn show(&self, slot: usize, shown: &mut String, what: String) {
+        if *shown != what {
+            shown.clone_from(&what);
+            self.events.send(LineEvent::Waiting { slot, what }).await.ok();
+        }
     }
 
-    async fn make(&self, unit: &Unit, known: Option<&UnitRecord>, slot: usize) -> UnitResult {
-        let result = match known.and_then(UnitRecord::unavailable) {
-            // The line's list names a serial number that no unit gets any more.
-            Some(taken) => {
-                let progress = known.map(|known| known.progress.clone()).unwrap_or_default();
-                UnitResult::without_session(Outcome::SerialTaken(taken), progress)
-            }
-            None => {
-                let mut withdrawn = self.withdrawn.lock().clone();
-                withdrawn.retain(|serial| *serial != unit.device.serial);
-                self.context.make(unit, known, slot, withdrawn).await
-            }
-        };
-        if let Some(stop) = stops_the_line(&result.outcome) {
-            self.stop_for(stop);
-        }
-        result
-    }
-
-    /// Whether the line takes the next serial number instead. Remembers what the unit on the bench was told.
-    fn is_skipped(&self, unit: &Unit, known: Option<&UnitRecord>, result: &UnitResult) -> bool {
-        // If the CA was asked before, a certificate may be on its way to another slot.
-        let is_new =
-            result.progress.certificate.is_none() && known.is_none_or(|known| known.progress.asked.is_none());
-        let collided = is_new && result.outcome.reason() == Reason::DeviceAlreadyIssued.as_str_name();
-        // Other stations made the last units of the order: this unit has no fault.
-        let came_late = is_new && result.outcome.reason() == Reason::WorkOrderExhausted.as_str_name();
-        if (collided || came_late) && result.heard {
-            let mut withdrawn = self.withdrawn.lock();
-            withdrawn.push(unit.device.serial.clone());
-            let surplus = withdrawn.len().saturating_sub(WITHDRAWN_MAX);
-            withdrawn.drain(..surplus);
-        }
-        let is_anothers = collided || matches!(result.outcome, Outcome::SerialTaken(_));
-        (is_anothers || came_late) && {
-            let mut supply = self.supply.lock();
-            let skips = supply.skips;
-            if skips && is_anothers {
-                supply.replace();
-            }
-            skips
-        }
+    fn summarize(&self, begun: Instant) -> Summary {
+        let mut summary = std::mem::take(&mut *self.summary.lock());
+        summary.duration = begun.elapsed();
+        let supply = self.supply.lock();
+        (summary.left, summary.short) = (supply.not_begun(), supply.short);
+        let closed = summary.closed.first().filter(|_| summary.left > 0);
+        let closed = closed.map(|(slot, detail)| Stop::LinkUnusable(format!("slot {slot}: {detail}")));
+        let interrupted = self.stop.is_cancelled().then_some(Stop::Interrupted);
+        summary.stop = summary.stop.take().or(interrupted).or(closed);
+        summary
     }
 }
 
@@ -228,20 +242,6 @@ fn withdrawn(known: &BTreeMap<DeviceId, UnitRecord>) -> Vec<DeviceSerial> {
     let serials: Vec<DeviceSerial> = in_vain.map(|(device, _)| device.serial.clone()).collect();
     let surplus = serials.len().saturating_sub(WITHDRAWN_MAX);
     serials.into_iter().skip(surplus).collect()
-}
-
-fn stops_the_line(outcome: &Outcome) -> Option<Stop> {
-    match outcome {
-        Outcome::Refused(refusal) if refusal.stops_the_line => Some(refusal.clone().into()),
-        Outcome::CaUnreachable(detail) => {
-            Some(Stop::Refused { reason: CA_UNREACHABLE.to_owned(), message: detail.clone() })
-        }
-        Outcome::JournalLost(detail) => Some(Stop::JournalLost(detail.clone())),
-        Outcome::LinkUnusable(detail) => Some(Stop::LinkUnusable(detail.clone())),
-        Outcome::Echo => Some(Stop::LinkUnusable(outcome.to_string())),
-        Outcome::ClockWrong(detail) => Some(Stop::ClockWrong(detail.clone())),
-        _ => None,
-    }
 }
 
 /// `Hello.withdrawn_serials` in factory_link.proto.

@@ -15,26 +15,32 @@ pub(crate) enum Progress {
     Bars {
         slots: Vec<ProgressBar>,
         total: ProgressBar,
+        /// What is typed.
+        typed: ProgressBar,
+        /// How the last unit of each slot ended.
+        last: Vec<String>,
         console: Console,
     },
     Lines {
         done: u64,
-        /// The most units that the run makes.
-        total: u64,
+        /// The most units that the run makes; `None` if nobody knows.
+        total: Option<u64>,
         console: Console,
     },
-    Json,
+    /// Results on standard output; messages for the operator on standard error.
+    Json(Console),
 }
 
 impl Progress {
-    pub(crate) fn new(json: bool, slots: usize, total: u64, console: &Console) -> Self {
+    pub(crate) fn new(json: bool, slots: usize, total: Option<u64>, console: &Console) -> Self {
         if json {
-            return Self::Json;
+            return Self::Json(console.clone());
         }
         if !std::io::stderr().is_terminal() {
             return Self::Lines { done: 0, total, console: console.clone() };
         }
         let all = console.bars();
+        let last = vec![String::new(); slots];
         let slots = (1..=slots)
             .map(|slot| {
                 let style = ProgressStyle::with_template("{prefix:>8} {spinner} {wide_msg}");
@@ -45,7 +51,10 @@ impl Progress {
             })
             .collect();
         // The bar takes the rest of the line, so that 80 columns are enough.
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_minute}/min{left}");
+        let style = ProgressStyle::with_template(match total {
+            Some(_) => "{wide_bar} {pos}/{len} {per_minute}/min{left}",
+            None => "{spinner} {pos} done, {per_minute}/min",
+        });
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         let per_minute = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
             write!(text, "{:.1}", state.per_sec() * 60.0).ok();
@@ -57,9 +66,12 @@ impl Progress {
             }
         };
         let style = style.with_key("per_minute", per_minute).with_key("left", left);
-        let total = all.add(ProgressBar::new(total).with_style(style));
+        let total = all.add(ProgressBar::new(total.unwrap_or_default()).with_style(style));
         total.enable_steady_tick(TICK);
-        Self::Bars { slots, total, console: console.clone() }
+        let style = ProgressStyle::with_template("{wide_msg}");
+        let typed = all.add(ProgressBar::new_spinner());
+        typed.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        Self::Bars { slots, total, typed, last, console: console.clone() }
     }
 
     pub(crate) fn show(&mut self, event: &LineEvent) {
@@ -70,9 +82,12 @@ impl Progress {
                     bar.set_message(device.to_string());
                 }
             }
-            (Self::Bars { slots, total, console }, LineEvent::Ended(report)) => {
+            (Self::Bars { slots, total, last, console, .. }, LineEvent::Ended(report)) => {
                 if let Some(bar) = bar_of(slots, report.slot) {
                     bar.set_message(format!("{} {}", report.device, report.cause));
+                }
+                if let Some(last) = report.slot.checked_sub(1).and_then(|index| last.get_mut(index)) {
+                    *last = format!("{} {} | ", report.device, word(report.outcome));
                 }
                 if matches!(report.outcome, UnitOutcome::Failed | UnitOutcome::Unfinished) {
                     console.complain(&sentence(report));
@@ -85,9 +100,10 @@ impl Progress {
                 if report.outcome.is_an_end() {
                     *done += 1;
                 }
-                console.complain(&format!("{done}/{total} {}", sentence(report)));
+                let total = total.map(|total| format!("/{total}")).unwrap_or_default();
+                console.complain(&format!("{done}{total} {}", sentence(report)));
             }
-            (Self::Json, LineEvent::Ended(report)) => {
+            (Self::Json(_), LineEvent::Ended(report)) => {
                 if let Ok(json) = report.to_json() {
                     // Lost lines are counted and reported at the end.
                     diagnostics::results().put(format!("{json}\n").as_bytes());
@@ -105,15 +121,34 @@ impl Progress {
             ) => {
                 console.complain(&format!("slot {slot} takes no units in this run: {detail}"));
             }
-            (Self::Lines { .. } | Self::Json, LineEvent::Begun { .. } | LineEvent::AskedCa { .. })
-            | (Self::Json, LineEvent::Closed { .. }) => {}
+            (Self::Bars { slots, last, .. }, LineEvent::Waiting { slot, what }) => {
+                if let Some(bar) = bar_of(slots, *slot) {
+                    let last = slot.checked_sub(1).and_then(|index| last.get(index));
+                    bar.enable_steady_tick(TICK);
+                    bar.set_message(format!("{}{what}", last.map_or("", String::as_str)));
+                }
+            }
+            (Self::Lines { console, .. }, LineEvent::Waiting { slot, what }) => {
+                console.complain(&format!("slot {slot}: {what}"));
+            }
+            (
+                Self::Bars { console, .. } | Self::Lines { console, .. } | Self::Json(console),
+                LineEvent::Said(text),
+            ) => console.complain(text),
+            (Self::Bars { typed, .. }, LineEvent::Typed(text)) => {
+                typed.set_message(if text.is_empty() { String::new() } else { format!("scan: {text}") });
+            }
+            (Self::Lines { .. } | Self::Json(_), LineEvent::Typed(_))
+            | (Self::Lines { .. } | Self::Json(_), LineEvent::Begun { .. } | LineEvent::AskedCa { .. })
+            | (Self::Json(_), LineEvent::Closed { .. } | LineEvent::Waiting { .. }) => {}
         }
     }
 
     pub(crate) fn finish(&mut self) {
-        if let Self::Bars { slots, total, .. } = self {
+        if let Self::Bars { slots, total, typed, .. } = self {
             slots.iter().for_each(ProgressBar::finish_and_clear);
             total.finish_and_clear();
+            typed.finish_and_clear();
         }
     }
 }
@@ -124,18 +159,25 @@ fn bar_of(slots: &[ProgressBar], slot: usize) -> Option<&ProgressBar> {
 
 fn sentence(report: &UnitReport) -> String {
     let UnitReport { device, slot, duration_ms, message, .. } = report;
-    let word = match report.outcome {
-        UnitOutcome::Passed => return format!("{device} passed in {duration_ms} ms, slot {slot}"),
-        UnitOutcome::Failed => "FAILED",
-        UnitOutcome::Unfinished => "unfinished",
-        UnitOutcome::Skipped => "skipped",
-    };
+    let word = word(report.outcome);
+    if report.outcome == UnitOutcome::Passed {
+        return format!("{device} {word} in {duration_ms} ms, slot {slot}");
+    }
     // A silent device may have written to standard error. What others write is in the report.
     let said = match last_words(&report.said) {
         Some(said) if report.cause == "timed-out" => format!("; its standard error says: {said}"),
         _ => String::new(),
     };
     format!("{device} {word} in {duration_ms} ms, slot {slot}: {message}{said}")
+}
+
+fn word(outcome: UnitOutcome) -> &'static str {
+    match outcome {
+        UnitOutcome::Passed => "passed",
+        UnitOutcome::Failed => "FAILED",
+        UnitOutcome::Unfinished => "unfinished",
+        UnitOutcome::Skipped => "skipped",
+    }
 }
 
 const TICK: Duration = Duration::from_millis(100);

@@ -17,7 +17,7 @@ use crate::units::Unit;
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct UnitReport {
-    /// `product/serial`.
+    /// `product/serial`; `product/` for a unit that did not say its serial number.
     pub(crate) device: String,
     pub(crate) outcome: UnitOutcome,
     /// The kind of end, for example `device-fault` or `passed`.
@@ -104,6 +104,27 @@ impl UnitReport {
             ended_at: OffsetDateTime::from(now).format(&Rfc3339).unwrap_or_default(),
             said: result.said,
             columns: unit.columns,
+        }
+    }
+
+    /// The end of a unit that is not begun. `device` is `product/`, if the unit has no name.
+    pub(crate) fn not_begun(device: String, slot: usize, now: SystemTime, outcome: &Outcome) -> Self {
+        Self {
+            device,
+            outcome: UnitOutcome::Failed,
+            cause: outcome.name(),
+            reason: outcome.reason().to_owned(),
+            message: outcome.to_string(),
+            certificate_serial: None,
+            ledger_entry: None,
+            slot,
+            attempts: 0,
+            resent: 0,
+            duration_ms: 0,
+            ca_duration_ms: 0,
+            ended_at: OffsetDateTime::from(now).format(&Rfc3339).unwrap_or_default(),
+            said: String::new(),
+            columns: BTreeMap::new(),
         }
     }
 

@@ -5,6 +5,7 @@ mod events;
 mod exchange;
 mod messages;
 mod outcome;
+mod presence;
 mod unit_progress;
 mod verification;
 
@@ -22,6 +23,7 @@ pub(crate) use messages::{
     ProvisioningBundle, ReadBack,
 };
 pub(crate) use outcome::{Outcome, Refusal, SerialStatus, Taken};
+pub(crate) use presence::Presence;
 pub(crate) use unit_progress::{Step, UnitProgress};
 pub(crate) use verification::VerificationFault;
 pub use verification::{anchors_digest, read_back_message};
@@ -130,7 +132,7 @@ impl Session {
     fn greet(&mut self) -> Vec<Command> {
         let (serial, withdrawn) = match &self.assignment {
             Assignment::Assign { withdrawn } => (Some(self.device.serial.clone()), withdrawn.clone()),
-            Assignment::Identify(_) => (None, Vec::new()),
+            Assignment::Identify(_) | Assignment::Named => (None, Vec::new()),
         };
         let product = self.device.product.clone();
         self.send_request(State::Greeting, DeviceRequest::Hello { serial, product, withdrawn })
@@ -140,8 +142,8 @@ impl Session {
         match (self.state, response) {
             (_, DeviceResponse::Fault { code: FaultCode::DamagedFrame, .. }) => self.exchange.damaged(),
             (State::Greeting, DeviceResponse::Fault { code: FaultCode::WrongDevice, message }) => {
-                // Devices name themselves at the end of the text. It only decides the failure's reason.
-                let found = message.rsplit(' ').next().and_then(|word| word.parse().ok());
+                // It only decides the failure's reason.
+                let found = presence::named_in(&message);
                 self.another_device(found.as_ref(), message)
             }
             (State::ReadBack, DeviceResponse::Fault { code: FaultCode::Locked, .. }) => {
@@ -194,7 +196,7 @@ impl Session {
     fn another_device(&mut self, found: Option<&DeviceId>, words: String) -> Vec<Command> {
         match self.assignment {
             Assignment::Identify(taken) => self.end(Outcome::SerialTaken(taken)),
-            Assignment::Assign { .. } => {
+            Assignment::Assign { .. } | Assignment::Named => {
                 let other_product = found.is_some_and(|found| found.product != self.device.product);
                 self.end(Outcome::WrongDevice { found: words, other_product })
             }

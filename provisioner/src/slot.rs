@@ -1,22 +1,25 @@
 //! One unit on one fixture: asks the CA, opens the link, runs the session, and records the end.
 
 mod plan;
+mod probe;
 mod run;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use identity::{Clock, DeviceId, DeviceSerial};
+use identity::{Clock, DeviceId, DeviceSerial, Product};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use plan::order_refusal;
+pub(crate) use probe::{Look, Probe};
 
 use crate::ca::Ca;
 use crate::journal::{Record, UnitEnd, UnitRecord, Writer};
 use crate::line::{LineEvent, SilenceMonitor, SilenceVerdict};
 use crate::link::{Link, LinkLimits, LinkSpec};
+use crate::mode::Mode;
 use crate::session::{Limits, Outcome, ProvisioningBundle, Session, SessionRandomness, UnitProgress};
 use crate::units::Unit;
 use plan::Plan;
@@ -24,6 +27,7 @@ use run::Run;
 
 pub(crate) struct LineContext {
     pub(crate) work_order: String,
+    pub(crate) product: Product,
     pub(crate) bundle: Arc<ProvisioningBundle>,
     pub(crate) link: LinkSpec,
     pub(crate) link_limits: LinkLimits,
@@ -38,6 +42,9 @@ pub(crate) struct LineContext {
     /// Receives a message when a slot begins or ends to wait for the CA.
     pub(crate) events: Option<mpsc::Sender<LineEvent>>,
     pub(crate) silence: SilenceMonitor,
+    pub(crate) mode: Mode,
+    /// How often a fixture is asked whether a unit is there.
+    pub(crate) probe_interval: Duration,
 }
 
 #[derive(Debug)]
@@ -62,11 +69,12 @@ pub(crate) struct UnitResult {
 
 impl LineContext {
     /// Makes one unit, or finishes it. `withdrawn`: serial numbers given to units here that belong to others.
+    /// `present`: the link over which a unit has answered; otherwise a link is opened.
     pub(crate) async fn make(
         &self,
         unit: &Unit,
         known: Option<&UnitRecord>,
-        slot: usize,
+        (slot, present): (usize, Option<Link>),
         withdrawn: Vec<DeviceSerial>,
     ) -> UnitResult {
         let begun = Instant::now();
@@ -89,7 +97,7 @@ impl LineContext {
                 return result;
             }
         };
-        let result = self.with_reconnects(unit, &plan, progress, slot).await;
+        let result = self.with_reconnects(unit, &plan, progress, (slot, present)).await;
         let is_silent = result.begun
             && !result.heard
             && matches!(result.outcome, Outcome::LinkLost(_) | Outcome::TimedOut { .. });
@@ -127,18 +135,23 @@ impl LineContext {
         }
     }
 
-    /// Opens a broken link again a few times: a plug was not quite in, or the previous device still ends.
+    /// Runs the session over a link that is open, if there is one. Opens a broken link again a few times: a
+    /// plug was not quite in, or the previous device still ends.
     async fn with_reconnects(
         &self,
         unit: &Unit,
         plan: &Plan,
         progress: UnitProgress,
-        slot: usize,
+        (slot, mut present): (usize, Option<Link>),
     ) -> UnitResult {
         let mut pauses = LINK_PAUSES.into_iter();
-        let (mut progress, mut begun, mut heard) = (progress, false, false);
+        let (mut progress, mut begun, mut heard) = (progress, false, present.is_some());
         loop {
-            let mut result = self.over_link(unit, plan, progress, (slot, begun)).await;
+            let link = match present.take() {
+                Some(link) => Ok(link),
+                None => self.open(&unit.device, slot, begun).await,
+            };
+            let mut result = self.over_link(unit, plan, progress, (slot, begun, link)).await;
             begun |= result.begun;
             heard |= result.heard;
             (result.begun, result.heard) = (begun, heard);
@@ -182,9 +195,9 @@ impl LineContext {
         unit: &Unit,
         plan: &Plan,
         progress: UnitProgress,
-        (slot, begun): (usize, bool),
+        (slot, begun, link): (usize, bool, Result<Link, Outcome>),
     ) -> UnitResult {
-        let mut link = match self.open(&unit.device, slot, begun).await {
+        let mut link = match link {
             Ok(link) => link,
             Err(outcome) => return UnitResult::without_session(outcome, progress),
         };

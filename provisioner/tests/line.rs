@@ -288,6 +288,54 @@ async fn serial_numbers_go_to_the_slots_in_their_order() {
     assert_eq!(slots, expected);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_says_which_unit_is_on_which_slot() {
+    let factory = Factory::open(9).await;
+    let list = factory.directory.path().join("list.csv");
+    std::fs::write(&list, "serial,Slot\nSN0001,2\nSN0002,2\nSN0003,\nSN0004,1\n").unwrap();
+    let output = factory.provision(&["--serials", "list.csv", "--slots", "2", "--json"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let units = lines(&output);
+    let slot = |serial: &str| {
+        let device = format!("cam-2/{serial}");
+        units.iter().find(|unit| unit["device"] == device.as_str()).unwrap()["slot"].as_u64()
+    };
+    assert_eq!((slot("SN0001"), slot("SN0002"), slot("SN0004")), (Some(2), Some(2), Some(1)));
+
+    // A slot that does not exist is a mistake of the list, told with all others before anything is begun.
+    std::fs::write(&list, "serial,Slot\nSN0005,1\nSN0006,3\nSN_7,1\nSN0008,x\n").unwrap();
+    let told = factory.flash.lock().unwrap().len();
+    let output = factory.provision(&["--serials", "list.csv", "--slots", "2"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    for words in [
+        "line 3: \"3\" is not a slot of this run, which has slots 1 to 2",
+        "line 4: ",
+        "line 5: \"x\" is not a slot",
+    ] {
+        assert!(text(&output).contains(words), "{words}: {}", text(&output));
+    }
+    assert_eq!(factory.flash.lock().unwrap().len(), told, "no device was spoken to");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modes_that_do_not_fit_the_other_arguments_are_wrong_usage() {
+    let factory = Factory::open(9).await;
+    for arguments in [
+        &["--mode", "scan", "--serials", "list"][..],
+        &["--mode", "device", "--serials", "list"],
+        &["--mode", "device", "--link", "exec:agent {serial}"],
+        &["--mode", "list", "--scanner", "/dev/ttyACM0"],
+    ] {
+        let mut all = vec!["--work-order", "wo-000001"];
+        if !arguments.contains(&"--link") {
+            all.extend(["--link", &factory.link]);
+        }
+        all.extend(arguments);
+        let output = factory.station("provision", &all).await;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output));
+    }
+}
+
 /// What a command printed with `--json`.
 fn lines(output: &Output) -> Vec<Value> {
     String::from_utf8_lossy(&output.stdout)

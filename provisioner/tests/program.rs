@@ -44,7 +44,9 @@ fn wrong_usage_exits_with_2() {
 fn all_mistakes_of_a_configuration_are_told_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("station.toml");
-    std::fs::write(&config, "server = \"http://ca\"\nsends-max = 0\nspeed = 9\njournal = 3\n").unwrap();
+    let text = "server = \"http://ca\"\nsends-max = 0\nspeed = 9\njournal = 3\nmode = \"scam\"\nslot-codes = [\"A\", \"A\"]\n\
+                confirm-slot = 1\nscanner = \"/dev/x:150\"\n";
+    std::fs::write(&config, text).unwrap();
     let output = station().arg("report").arg("--config").arg(&config).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8(output.stderr).unwrap();
@@ -54,6 +56,10 @@ fn all_mistakes_of_a_configuration_are_told_at_once() {
         "speed is not known",
         "journal must be a text",
         "credentials is missing",
+        "mode is scan, device or list",
+        "slot-codes: \"A\" is there twice",
+        "confirm-slot must be true or false",
+        "scanner: 150 is not a speed",
     ] {
         assert!(said.contains(mistake), "{mistake}: {said}");
     }

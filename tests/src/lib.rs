@@ -36,6 +36,7 @@ mod seed;
 mod sink;
 mod site;
 mod station;
+mod terminal;
 mod wait;
 
 pub use attack::Attack;
@@ -62,6 +63,7 @@ pub use seed::{Seed, request_id};
 pub use sink::Sink;
 pub use site::{Holder, Site, plain_http};
 pub use station::{Station, line_file};
+pub use terminal::Terminal;
 pub use wait::{eventually, within};
 
 /// Every reason that the CA can give for a refusal.

@@ -282,7 +282,10 @@ impl Event {
             | Self::ReworkAllowed { .. }
             | Self::RotationRequested { .. }
             | Self::TimeConfirmed { .. }
-            | Self::CredentialIssued { .. } => return None,
+            | Self::CredentialIssued { .. }
+            | Self::UnitsReserved { .. }
+            | Self::UnitsReturned { .. }
+            | Self::ReservationWithdrawn { .. } => return None,
         };
         (!certificates.is_empty()).then_some(Revoked { certificates, reason, invalidity_date })
     }

@@ -34,6 +34,11 @@ pub(crate) enum Failure {
     /// The work order does not allow what was asked.
     #[error("{0}")]
     WorkOrder(String),
+    /// Arguments that do not fit each other.
+    #[error("{0}")]
+    Usage(String),
+    #[error("standard input or the scanner cannot be used")]
+    Scanner(#[source] std::io::Error),
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
     #[error("standard output cannot be written")]
@@ -81,11 +86,13 @@ impl Failure {
                 (Status::Usage, Some("name a file that can be read, or - for standard input"))
             }
             Self::Link(_) => (Status::Usage, None),
+            Self::Usage(_) => (Status::Usage, Some("see touchmark-station provision --help")),
             Self::Report { .. } => (Status::Failed, Some("name a file that can be written: --report FILE")),
             Self::NotConfirmed { .. } => (Status::NotConfirmed, None),
             Self::Journal(_)
             | Self::Pattern(_)
             | Self::WorkOrder(_)
+            | Self::Scanner(_)
             | Self::Signals(_)
             | Self::Print(_)
             | Self::Line(_) => (Status::Failed, None),

@@ -27,7 +27,7 @@ impl RunOutput {
         Ok(Self { json: output.json, report: report.transpose()?, console: console.clone() })
     }
 
-    pub(super) async fn follow(&mut self, line: Line, total: u64) -> Result<Summary, Failure> {
+    pub(super) async fn follow(&mut self, line: Line, total: Option<u64>) -> Result<Summary, Failure> {
         let mut progress = Progress::new(self.json, line.slots, total, &self.console);
         let (events, mut happened) = tokio::sync::mpsc::channel(EVENTS_MAX);
         let stop = line.stop.clone();
@@ -69,7 +69,10 @@ impl RunOutput {
     }
 
     fn status(&self, work_order: &str, summary: &Summary) -> Status {
-        let all_good = summary.failed() == 0 && summary.not_made() == 0 && summary.unfinished() == 0;
+        let all_good = summary.failed() == 0
+            && summary.not_made() == 0
+            && summary.unfinished() == 0
+            && summary.list_mistakes == 0;
         let reached = if all_good { Status::Done } else { Status::NotGood };
         let complaint = match &summary.stop {
             None if summary.not_made() > 0 => {
@@ -101,6 +104,9 @@ impl RunOutput {
                     Complaint::new(PROGRAM, Status::Failed, format!("the line stopped: {detail}"));
                 Complaint { reason: Some(CLOCK.to_owned()), ..complaint.next(CLOCK_NEXT) }
             }
+            Some(Stop::SameFailure(detail)) => {
+                Complaint::new(PROGRAM, Status::Failed, format!("the line stopped: {detail}")).next(SAME_NEXT)
+            }
             Some(Stop::Interrupted) => {
                 let complaint = Complaint::new(PROGRAM, Status::Failed, "stopped by the operator");
                 if summary.unfinished() > 0 { complaint.next(INTERRUPTED_NEXT) } else { complaint }
@@ -125,6 +131,7 @@ const NOT_MADE_NEXT: &str =
 
 const LINK_NEXT: &str = "check --link: the command, the address, the cable; touchmark-station provision --help says what it may be";
 const CLOCK_NEXT: &str = "compare `date -u` here and at the CA with another clock, set the one that is wrong, then run the same command again";
+const SAME_NEXT: &str = "mend the cause, then run the same command again; `pause-after-failures` in station.toml says how many failures stop the line";
 const INTERRUPTED_NEXT: &str = "the same command, or touchmark-station resume, finishes the unfinished units";
 
 /// How long the program waits at its end for whoever reads the results.

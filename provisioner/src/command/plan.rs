@@ -2,40 +2,37 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use cli::count;
-use identity::{DeviceId, DeviceSerial, Product, SerialPattern};
+use identity::{DeviceId, DeviceIdError, DeviceSerial, Product, SerialPattern};
 use proto::v1;
 use proto::v1::work_order::Serials;
 
+use super::intake::{List, Source};
 use super::summary::taken_text;
 use super::survey::{self, Candidates};
 use super::{Failure, Job};
 use crate::ca::Ca;
+use crate::config::BenchSettings;
 use crate::journal::{JournalState, UnitRecord};
-use crate::line::Stop;
+use crate::line::{Intake, RowIntake, ScanIntake, Stop};
 use crate::link::LinkSpec;
+use crate::mode::Mode;
+use crate::scan::Desk;
 use crate::slot::order_refusal;
-use crate::units::{Supply, Unit};
+use crate::units::{Rules, Supply, Unit};
 use crate::wire::{bundle, time};
-
-/// The line's own list, not yet parsed.
-pub(super) struct List<'a> {
-    pub(super) path: &'a Path,
-    pub(super) content: Vec<u8>,
-    pub(super) column: Option<&'a str>,
-}
 
 /// What the command line asks for.
 pub(super) struct RunRequest<'a> {
-    pub(super) list: Option<List<'a>>,
+    pub(super) source: Source,
     pub(super) product: Option<&'a str>,
     pub(super) limit: Option<u64>,
     pub(super) link: LinkSpec,
     pub(super) slots: usize,
+    pub(super) bench: &'a BenchSettings,
 }
 
 pub(super) struct Plan {
@@ -86,9 +83,13 @@ impl Plan {
             // A wrong address of the last slot is reported before the first one works.
             request.link.reaches(slot)?;
         }
-        let found = match &request.list {
-            Some(list) => Found::in_list(listed(list, &order, &product)?, &known, request.limit),
-            None => {
+        let rules = rules(&order, &product, &request)?;
+        let found = match &request.source {
+            Source::Rows { .. } | Source::Scans | Source::Devices => {
+                return Self::of_arrivals(answer, known, request, reworks, rules);
+            }
+            Source::List(list) => Found::in_list(listed(list, &rules)?, &known, request.limit),
+            Source::Order => {
                 let allowed = allowed(&order, &known, reworks);
                 let candidates =
                     survey::candidates(ca, &order, &product, &known, allowed, request.limit).await?;
@@ -103,15 +104,85 @@ impl Plan {
         let all = supply.left;
         let supply = if stop.is_some() { only_asked_for(supply, &known) } else { supply };
         let withheld = all.saturating_sub(supply.left);
-        let description = describe(&order, &supply, &planned, &taken, &request);
+        let to_make = count(supply.left.saturating_sub(planned.missing), "unit");
+        let description = describe(&order, &to_make, &planned, &taken, &request);
         // Skipped serial numbers matter only where too few are left.
         let taken = if planned.missing > 0 { taken } else { BTreeMap::new() };
-        let RunRequest { link, slots, .. } = request;
+        let RunRequest { link, slots, source, .. } = request;
+        let can_pause = match source {
+            Source::List(list) => list.leaves_the_keyboard(),
+            _ => true,
+        };
         let bundle = Arc::new(bundle(answer));
-        let job = Job { work_order: order.id, bundle, link, slots, supply, known };
+        let (work_order, mode, intake) = (order.id, Mode::List, Intake::Supply);
+        let job = Job { work_order, product, bundle, link, slots, mode, supply, intake, can_pause, known };
         let PlanCounts { done, missing, .. } = planned;
         Ok(Self { job, description, stop, withheld, taken, done, missing })
     }
+
+    /// A run whose units are not known before.
+    fn of_arrivals(
+        answer: &v1::GetWorkOrderResponse,
+        known: JournalState,
+        request: RunRequest<'_>,
+        reworks: u64,
+        rules: Rules,
+    ) -> Result<Self, Failure> {
+        let order = answer.work_order.clone().unwrap_or_default();
+        let now = answer.now.as_ref().map(time);
+        let allowed = allowed(&order, &known, reworks);
+        let wanted = request.limit.map_or(allowed, |limit| limit.min(allowed));
+        let mut stop = order_stop(&order, now);
+        let to_make = match &request.source {
+            Source::Rows { .. } => "the units of the list, as they come".to_owned(),
+            Source::Scans => format!("at most {}, as they are scanned", count(wanted, "unit")),
+            _ => format!("at most {}, as they are inserted", count(wanted, "unit")),
+        };
+        let planned = PlanCounts { open: known.open_units().count() as u64, ..PlanCounts::default() };
+        let description = describe(&order, &to_make, &planned, &BTreeMap::new(), &request);
+        let RunRequest { source, limit, link, slots, bench, .. } = request;
+        let product = rules.product.clone();
+        let (mode, supply, intake, can_pause) = match source {
+            Source::Rows { list, input } => {
+                let can_pause = list.leaves_the_keyboard();
+                let reader = lists::RowReader::new(product.clone(), list.column);
+                let rows = Intake::Rows(RowIntake { input, reader, rules });
+                (Mode::List, Supply::of_arrivals(limit.unwrap_or(u64::MAX)), rows, can_pause)
+            }
+            Source::Scans => {
+                let desk = Desk::new(product.clone(), bench.slot_codes.clone(), bench.confirms_slot);
+                let scans = Intake::Scans(ScanIntake { inputs: Vec::new(), desk, rules });
+                (Mode::Scan, Supply::of_people(wanted), scans, true)
+            }
+            Source::Devices | Source::Order | Source::List(_) => {
+                let stand_in = DeviceId { product: product.clone(), serial: stand_in()? };
+                (Mode::Device, Supply::of_people(wanted), Intake::Devices { stand_in }, true)
+            }
+        };
+        if supply.left == 0 {
+            stop = stop.or_else(|| order_refusal(&order, now).map(Stop::from));
+        }
+        let supply = if stop.is_some() { Supply::of_list(Vec::new(), None) } else { supply };
+        let bundle = Arc::new(bundle(answer));
+        let work_order = order.id;
+        let job = Job { work_order, product, bundle, link, slots, mode, supply, intake, can_pause, known };
+        Ok(Self { job, description, stop, withheld: 0, taken: BTreeMap::new(), done: 0, missing: 0 })
+    }
+}
+
+/// What a row or a scan must be to become a unit of the order.
+fn rules(order: &v1::WorkOrder, product: &Product, request: &RunRequest<'_>) -> Result<Rules, Failure> {
+    let range = match &order.serials {
+        Some(Serials::Pattern(text)) => Some((text.clone(), text.parse::<SerialPattern>()?)),
+        _ => None,
+    };
+    Ok(Rules {
+        work_order: order.id.clone(),
+        product: product.clone(),
+        range,
+        slots: request.slots,
+        link: request.link.clone(),
+    })
 }
 
 /// Units to make, and what is known of the others.
@@ -169,25 +240,18 @@ impl Found {
     }
 }
 
-/// Parses the line's list. Serial numbers outside the order's range are reported before anything is begun.
-fn listed(list: &List<'_>, order: &v1::WorkOrder, product: &Product) -> Result<Vec<Unit>, Failure> {
-    let refused = |mistakes| Failure::List { path: list.path.to_owned(), mistakes };
-    let range = match &order.serials {
-        Some(Serials::Pattern(text)) => Some((text, text.parse::<SerialPattern>()?)),
-        _ => None,
+/// Parses the line's list. Serial numbers outside the order's range, and slots that do not exist, are
+/// reported before anything is begun.
+fn listed(list: &List, rules: &Rules) -> Result<Vec<Unit>, Failure> {
+    let refused = |mistakes| Failure::List { path: list.path.clone(), mistakes };
+    let column = list.column.as_deref();
+    let rows = lists::read_allowed(&list.content, &rules.product, column, |row| rules.row(row));
+    let unit = |row: lists::Row| {
+        let slot = rules.slot(&row).ok().flatten();
+        let device = DeviceId { product: rules.product.clone(), serial: row.serial };
+        Unit { device, columns: row.columns, slot }
     };
-    let allowed = |serial: &DeviceSerial| match &range {
-        Some((text, pattern)) if !pattern.contains(serial) => {
-            Err(format!("the serial number is not in {text}, the range of work order {}", order.id))
-        }
-        _ => Ok(()),
-    };
-    let rows = lists::read_allowed(&list.content, product, list.column, allowed).map_err(refused)?;
-    let unit = |row: lists::Row| Unit {
-        device: DeviceId { product: product.clone(), serial: row.serial },
-        columns: row.columns,
-    };
-    Ok(rows.into_iter().map(unit).collect())
+    Ok(rows.map_err(refused)?.into_iter().map(unit).collect())
 }
 
 /// Why units that were not begun cannot be made. An exhausted order is no reason: its units may be under way.
@@ -206,7 +270,8 @@ fn only_asked_for(supply: Supply, known: &JournalState) -> Supply {
         .map(|(device, _)| device)
         .collect();
     // Stops after the known units, so that a range of ten million is not walked to its end.
-    let units: Vec<Unit> = supply.filter(|unit| asked.contains(&unit.device)).take(asked.len()).collect();
+    let units: Vec<Unit> =
+        supply.into_units().filter(|unit| asked.contains(&unit.device)).take(asked.len()).collect();
     Supply::of_list(units, Some(left))
 }
 
@@ -220,7 +285,7 @@ fn allowed(order: &v1::WorkOrder, known: &JournalState, reworks: u64) -> u64 {
 
 fn describe(
     order: &v1::WorkOrder,
-    supply: &Supply,
+    to_make: &str,
     planned: &PlanCounts,
     taken: &BTreeMap<&'static str, u64>,
     request: &RunRequest<'_>,
@@ -247,7 +312,7 @@ fn describe(
         order.quantity,
         counts.confirmed,
         counts.scrapped,
-        count(supply.left.saturating_sub(planned.missing), "unit"),
+        to_make,
         request.slots,
         planned.done,
     );
@@ -274,4 +339,9 @@ fn describe(
     }
     write!(text, "\nlink          {}", request.link).ok();
     text
+}
+
+/// Stands for the serial number of a unit that has not said it.
+fn stand_in() -> Result<DeviceSerial, Failure> {
+    "?".parse().map_err(|error: DeviceIdError| Failure::WorkOrder(error.to_string()))
 }

@@ -2,7 +2,8 @@
 
 use cli::Status;
 
-use super::plan::{List, Plan, RunRequest};
+use super::intake::{Source, mode, open_scanners};
+use super::plan::{Plan, RunRequest};
 use super::survey::end_units_without_certificate;
 use super::{Failure, RunOutput, Station, limits, plan, say, survey};
 use crate::arguments::ProvisionArguments;
@@ -12,25 +13,19 @@ use crate::wire::time;
 
 pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
+    let bench = &station.settings.bench;
     // The list is read before anything else, so that a mistyped name costs nothing.
-    let list = arguments
-        .serials
-        .as_deref()
-        .map(|path| {
-            let content = cli::read_file(path, lists::LIST_BYTES_MAX)
-                .map_err(|source| Failure::ListFile { path: path.to_owned(), source })?;
-            Ok::<_, Failure>(List { content, path, column: arguments.column.as_deref() })
-        })
-        .transpose()?;
+    let source = Source::open(&arguments, mode(&arguments, bench)?)?;
     let mut run_output = RunOutput::open(&arguments.output, console)?;
     let answer = station.ca.work_order(&arguments.work_order).await?;
     let (journal, mut known) = station.work_order(&arguments.work_order)?;
     let request = RunRequest {
-        list,
+        source,
         product: arguments.product.as_deref(),
         limit: arguments.limit,
         link: arguments.link,
         slots: arguments.slots,
+        bench,
     };
     let product = plan::product(&answer, &request)?;
     let recorded = (!arguments.dry_run).then_some(&journal);
@@ -50,9 +45,13 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     }
     let mut summary = match plan.stop {
         Some(_) if plan.job.supply.left == 0 => Summary::default(),
-        _ => station.line(plan.job, journal, &mut run_output).await?,
+        _ => {
+            let scanner = arguments.scanner.or_else(|| bench.scanner.clone());
+            let _keyboard = open_scanners(&mut plan.job.intake, scanner)?;
+            station.line(plan.job, journal, &mut run_output).await?
+        }
     };
-    summary.done_before = plan.done;
+    summary.done_before = summary.done_before.saturating_add(plan.done);
     summary.left = summary.left.saturating_add(plan.withheld);
     summary.stop = summary.stop.or(plan.stop);
     for (whose, count) in plan.taken {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use cli::{Status, count};
 
 use super::survey::end_units_without_certificate;
-use super::{Failure, Job, RunOutput, Station, say};
+use super::{Failure, Job, RunOutput, Station, plan, say};
 use crate::arguments::ResumeArguments;
 use crate::console::Console;
 use crate::journal::{JournalState, work_orders};
-use crate::line::Stop;
+use crate::line::{Intake, Stop};
+use crate::mode::Mode;
 use crate::units::{Supply, Unit};
 use crate::wire::{bundle, time};
 
@@ -41,7 +42,7 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         }
         let units: Vec<Unit> = known
             .open_units()
-            .map(|(device, unit)| Unit { device: device.clone(), columns: unit.columns.clone() })
+            .map(|(device, unit)| Unit { device: device.clone(), columns: unit.columns.clone(), slot: None })
             .collect();
         if units.is_empty() {
             continue;
@@ -55,10 +56,14 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         }
         let job = Job {
             work_order: work_order.clone(),
+            product: plan::parse_product(&order.product)?,
             bundle: Arc::new(bundle(&answer)),
             link,
             slots,
+            mode: Mode::List,
             supply: Supply::of_list(units, None),
+            intake: Intake::Supply,
+            can_pause: true,
             known,
         };
         let summary = station.line(job, journal, &mut run_output).await?;
@@ -80,13 +85,15 @@ fn how(
     known: &JournalState,
     work_order: &str,
 ) -> Result<(crate::link::LinkSpec, usize), Failure> {
-    let last = known.last_run.as_ref();
+    let last = known.last_run.as_ref().filter(|last| !last.link.is_empty());
     let link = match (&arguments.link, last) {
         (Some(link), _) => link.clone(),
         (None, Some(last)) => last.link.parse()?,
         (None, None) => {
-            let text =
-                format!("the journal of {work_order} does not say how its devices are reached; give --link");
+            let text = format!(
+                "the journal of {work_order} does not say how its devices are reached: give --link; units that were scanned, or \
+                         that named themselves, are finished by `provision` in the same mode"
+            );
             return Err(Failure::WorkOrder(text));
         }
     };

@@ -26,6 +26,9 @@ pub(super) fn text(summary: &Summary) -> String {
         let (numbers, why) = (count(*number, "serial number"), taken_text(whose));
         write!(text, "\n  skipped: {numbers} {why}").ok();
     }
+    if summary.list_mistakes > 0 {
+        write!(text, "\n  the list: {}", count(summary.list_mistakes, "mistake")).ok();
+    }
     for (detail, slots) in closed(summary) {
         write!(text, "\n  no more units were made at {slots}: {detail}").ok();
     }
@@ -56,6 +59,7 @@ pub(super) fn json(work_order: &str, summary: &Summary) -> String {
         Stop::JournalLost(detail) => ("JOURNAL_LOST", detail.as_str()),
         Stop::LinkUnusable(detail) => ("LINK_UNUSABLE", detail.as_str()),
         Stop::ClockWrong(detail) => (CLOCK, detail.as_str()),
+        Stop::SameFailure(detail) => ("SAME_FAILURE", detail.as_str()),
         Stop::Interrupted => ("INTERRUPTED", "stopped by the operator"),
     });
     let stop = stop.map(|(reason, message)| serde_json::json!({"reason": reason, "message": message}));
@@ -70,6 +74,7 @@ pub(super) fn json(work_order: &str, summary: &Summary) -> String {
             "done_before": summary.done_before,
             "skipped": summary.skipped.values().sum::<u64>(),
             "skipped_causes": summary.skipped,
+            "list_mistakes": summary.list_mistakes,
             "not_made": summary.not_made(),
             "not_begun": summary.left,
             "duration_ms": milliseconds(summary.duration),

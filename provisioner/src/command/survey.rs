@@ -118,6 +118,7 @@ pub(super) async fn candidates(
     let unit = move |serial| Unit {
         device: DeviceId { product: of_product.clone(), serial },
         columns: BTreeMap::new(),
+        slot: None,
     };
     // Units that were requested or are to be made again come first.
     let begun: Vec<DeviceSerial> = known

@@ -39,6 +39,7 @@ pub(crate) enum Record {
 pub(crate) struct RunStart {
     /// Milliseconds since 1970.
     pub(crate) at_ms: u64,
+    /// How devices were reached; empty where people inserted the units, which `resume` cannot find.
     pub(crate) link: String,
     pub(crate) slots: usize,
 }

@@ -17,6 +17,8 @@ pub(crate) struct Summary {
     pub(crate) failures: BTreeMap<String, u64>,
     /// Units that the stop of the line left unfinished, by cause.
     pub(crate) unfinished: BTreeMap<String, u64>,
+    /// Lines with mistakes in a list that came line by line.
+    pub(crate) list_mistakes: u64,
     /// Units that were not begun.
     pub(crate) left: u64,
     /// Units that were wanted when no serial number was left.
@@ -27,6 +29,8 @@ pub(crate) struct Summary {
     /// From the first unit's start to the last one's end.
     pub(crate) duration: Duration,
     pub(crate) stop: Option<Stop>,
+    /// How the last attempt of each unit ended that has not passed: where it is counted.
+    open_ends: BTreeMap<String, (UnitOutcome, String)>,
 }
 
 /// Why a line stops before its units are done. The texts say why.
@@ -42,6 +46,8 @@ pub(crate) enum Stop {
     LinkUnusable(String),
     /// The station's clock or the CA's is wrong.
     ClockWrong(String),
+    /// Several units in a row failed in the same way, and nobody is there to look.
+    SameFailure(String),
     Interrupted,
 }
 
@@ -52,12 +58,36 @@ impl From<Refusal> for Stop {
 }
 
 impl Summary {
+    /// Counts an attempt. A unit that is tried again is counted as its last attempt ended.
     pub(crate) fn count(&mut self, report: &UnitReport) {
-        match report.outcome {
-            UnitOutcome::Passed => self.passed += 1,
-            UnitOutcome::Skipped => count(&mut self.skipped, &report.reason, ""),
-            UnitOutcome::Failed => self.count_failure(report.cause, &report.reason),
-            UnitOutcome::Unfinished => count(&mut self.unfinished, report.cause, &report.reason),
+        if let Some((outcome, cause)) = self.open_ends.remove(&report.device)
+            && let Some(counts) = self.counts_of(outcome)
+        {
+            uncount(counts, &cause);
+        }
+        let cause = match report.outcome {
+            UnitOutcome::Passed => {
+                self.passed += 1;
+                return;
+            }
+            UnitOutcome::Skipped => cause_of(&report.reason, ""),
+            UnitOutcome::Failed | UnitOutcome::Unfinished => cause_of(report.cause, &report.reason),
+        };
+        if let Some(counts) = self.counts_of(report.outcome) {
+            *counts.entry(cause.clone()).or_default() += 1;
+        }
+        // A unit without a name may be another one each time.
+        if report.outcome != UnitOutcome::Skipped && !report.device.ends_with('/') {
+            self.open_ends.insert(report.device.clone(), (report.outcome, cause));
+        }
+    }
+
+    fn counts_of(&mut self, outcome: UnitOutcome) -> Option<&mut BTreeMap<String, u64>> {
+        match outcome {
+            UnitOutcome::Passed => None,
+            UnitOutcome::Skipped => Some(&mut self.skipped),
+            UnitOutcome::Failed => Some(&mut self.failures),
+            UnitOutcome::Unfinished => Some(&mut self.unfinished),
         }
     }
 
@@ -90,11 +120,19 @@ impl Summary {
     }
 
     pub(super) fn count_failure(&mut self, cause: &str, reason: &str) {
-        count(&mut self.failures, cause, reason);
+        *self.failures.entry(cause_of(cause, reason)).or_default() += 1;
     }
 }
 
-fn count(counts: &mut BTreeMap<String, u64>, cause: &str, reason: &str) {
-    let cause = if reason.is_empty() { cause.to_owned() } else { format!("{cause} {reason}") };
-    *counts.entry(cause).or_default() += 1;
+fn cause_of(cause: &str, reason: &str) -> String {
+    if reason.is_empty() { cause.to_owned() } else { format!("{cause} {reason}") }
+}
+
+fn uncount(counts: &mut BTreeMap<String, u64>, cause: &str) {
+    match counts.get_mut(cause) {
+        Some(count) if *count > 1 => *count -= 1,
+        _ => {
+            counts.remove(cause);
+        }
+    }
 }

@@ -89,6 +89,8 @@ pub(crate) enum Assignment {
     },
     /// A unit has it, and the journal does not know which: the unit on the bench must name itself.
     Identify(Taken),
+    /// The unit on the bench has named itself so: it is told no serial number.
+    Named,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

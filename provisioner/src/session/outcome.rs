@@ -26,6 +26,9 @@ pub(crate) enum Outcome {
         /// Whether the unit is known to be of another product.
         other_product: bool,
     },
+    /// The units of this run name themselves, and this one has no name.
+    #[error("the unit has no serial number of its own: give it one first, or use --mode scan or list")]
+    Nameless,
     /// By the CA's record the serial number is another unit's.
     #[error("{0}; the unit on the bench was told nothing")]
     SerialTaken(Taken),
@@ -98,6 +101,7 @@ impl Outcome {
             Self::TimedOut { .. } => "timed-out",
             Self::DeviceFault { .. } => "device-fault",
             Self::WrongDevice { .. } => "wrong-device",
+            Self::Nameless => "nameless",
             Self::SerialTaken(_) => "serial-taken",
             Self::Echo => "echo",
             Self::NotErased => "not-erased",
@@ -138,6 +142,7 @@ impl Outcome {
             Self::LockedWithoutRecord => "no-record-that-it-passed",
             Self::JournalLost(_) => "journal-not-written",
             Self::Cancelled => "cut-off",
+            Self::Nameless => "no-serial-number",
             Self::NotErased | Self::NotConnected(_) | Self::LinkUnusable(_) => self.name(),
         }
     }

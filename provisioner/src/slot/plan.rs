@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use identity::{DeviceSerial, SerialNumber};
+use identity::{DeviceId, DeviceSerial, SerialNumber};
 use proto::v1::{self, Reason};
 
 use super::LineContext;
 use crate::ca::CaError;
 use crate::journal::Record;
+use crate::mode::Mode;
 use crate::session::{Assignment, Outcome, Refusal, SerialStatus, Step, Taken, UnitProgress};
 use crate::units::Unit;
 use crate::wire::{birth_serial_number, serial_status, time};
@@ -16,6 +17,15 @@ pub(super) struct Plan {
     pub(super) assignment: Assignment,
     /// The serial number of the unit's last birth certificate.
     pub(super) certificate: Option<SerialNumber>,
+}
+
+/// What the CA has on record of one serial number.
+pub(crate) struct OnRecord {
+    status: SerialStatus,
+    /// The serial number of the unit's last birth certificate.
+    certificate: Option<SerialNumber>,
+    order: v1::WorkOrder,
+    now: Option<SystemTime>,
 }
 
 impl LineContext {
@@ -29,53 +39,72 @@ impl LineContext {
         progress: &mut UnitProgress,
         withdrawn: Vec<DeviceSerial>,
     ) -> Result<Plan, Outcome> {
-        let serials = vec![unit.device.serial.to_string()];
         self.tell(slot, &unit.device, true);
-        let answer = tokio::select! {
-            () = self.abort.cancelled() => return Err(Outcome::Cancelled),
-            answer = self.ca.units(&self.work_order, serials, String::new()) => answer?,
-        };
+        let on_record = self.on_record(&unit.device).await?;
         self.tell(slot, &unit.device, false);
-        let now = answer.now.as_ref().map(time);
-        if let Some(detail) = now.and_then(|of_ca| clock_difference(self.clock.now(), of_ca)) {
-            return Err(Outcome::ClockWrong(detail));
-        }
-        let order = answer.work_order.unwrap_or_default();
-        let on_record = answer.units.first();
-        let serial_status = on_record.map_or(SerialStatus::Free, serial_status);
-        let certificate = on_record.and_then(birth_serial_number);
-        if let Some(serial_number) = superseded(progress, serial_status, certificate) {
-            let step = Step::Superseded { serial_number };
+        if let Some(step) = on_record.supersedes(progress) {
             progress.apply(&step);
             let record = Record::Step { device: unit.device.clone(), step };
             let recorded = self.journal.record(&record).await;
             recorded.map_err(|error| Outcome::JournalLost(error.to_string()))?;
         }
-        let tell = Assignment::Assign { withdrawn };
-        let assignment = match serial_status {
+        let tell =
+            if self.mode == Mode::Device { Assignment::Named } else { Assignment::Assign { withdrawn } };
+        let assignment = on_record.assignment(progress, tell)?;
+        Ok(Plan { assignment, certificate: on_record.certificate })
+    }
+
+    /// What the CA has on record of a serial number. An error also if the clocks differ too much.
+    pub(crate) async fn on_record(&self, device: &DeviceId) -> Result<OnRecord, Outcome> {
+        let serials = vec![device.serial.to_string()];
+        let answer = tokio::select! {
+            () = self.abort.cancelled() => return Err(Outcome::Cancelled),
+            answer = self.ca.units(&self.work_order, serials, String::new()) => answer?,
+        };
+        let now = answer.now.as_ref().map(time);
+        if let Some(detail) = now.and_then(|of_ca| clock_difference(self.clock.now(), of_ca)) {
+            return Err(Outcome::ClockWrong(detail));
+        }
+        let on_record = answer.units.first();
+        Ok(OnRecord {
+            status: on_record.map_or(SerialStatus::Free, serial_status),
+            certificate: on_record.and_then(birth_serial_number),
+            order: answer.work_order.unwrap_or_default(),
+            now,
+        })
+    }
+}
+
+impl OnRecord {
+    /// The step that takes back what `progress` says, if the CA has replaced the certificate, or allows it.
+    pub(crate) fn supersedes(&self, progress: &UnitProgress) -> Option<Step> {
+        let serial_number = superseded(progress, self.status, self.certificate)?;
+        Some(Step::Superseded { serial_number })
+    }
+
+    /// How the unit gets its serial number; `tell` if no other unit has it. Otherwise how it ends at once.
+    pub(crate) fn assignment(
+        &self,
+        progress: &UnitProgress,
+        tell: Assignment,
+    ) -> Result<Assignment, Outcome> {
+        match self.status {
             SerialStatus::Taken(
                 taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked | Taken::GivenUp),
                 _,
-            ) => {
-                return Err(Outcome::SerialTaken(taken));
-            }
+            ) => Err(Outcome::SerialTaken(taken)),
             // The CA has refused this serial number to this station before.
-            SerialStatus::Taken(taken, _) if progress.assigned_in_vain => {
-                return Err(Outcome::SerialTaken(taken));
-            }
+            SerialStatus::Taken(taken, _) if progress.assigned_in_vain => Err(Outcome::SerialTaken(taken)),
             // The CA tells by the key whether it is the same unit.
-            SerialStatus::Taken(..) if progress.asked.is_some() => tell,
-            SerialStatus::Taken(taken @ Taken::OtherStation, true) => {
-                return Err(Outcome::SerialTaken(taken));
-            }
-            SerialStatus::Taken(taken, _) => Assignment::Identify(taken),
-            SerialStatus::Rework => tell,
-            SerialStatus::Free => match order_refusal(&order, now) {
-                Some(refusal) => return Err(Outcome::Refused(refusal)),
-                None => tell,
+            SerialStatus::Taken(..) if progress.asked.is_some() => Ok(tell),
+            SerialStatus::Taken(taken @ Taken::OtherStation, true) => Err(Outcome::SerialTaken(taken)),
+            SerialStatus::Taken(taken, _) => Ok(Assignment::Identify(taken)),
+            SerialStatus::Rework => Ok(tell),
+            SerialStatus::Free => match order_refusal(&self.order, self.now) {
+                Some(refusal) => Err(Outcome::Refused(refusal)),
+                None => Ok(tell),
             },
-        };
-        Ok(Plan { assignment, certificate })
+        }
     }
 }
 

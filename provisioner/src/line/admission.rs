@@ -1,0 +1,53 @@
+//! Whether a unit that people bring may be made, before anything is begun.
+
+use identity::DeviceId;
+
+use super::LineShared;
+use super::making::stops_the_line;
+use crate::session::{Assignment, Outcome};
+
+/// The answer about one unit.
+#[derive(Debug)]
+pub(super) enum Admission {
+    Welcome,
+    /// Nothing is begun, and why.
+    Refused(String),
+    /// The line stops: no unit can be made now.
+    Stopped,
+}
+
+impl LineShared {
+    /// Asks the journal and the CA about a unit. Changes nothing.
+    pub(super) async fn admission(&self, device: &DeviceId) -> Admission {
+        let known = self.known.lock().get(device).cloned().unwrap_or_default();
+        let on_record = match self.context.on_record(device).await {
+            Ok(on_record) => on_record,
+            Err(outcome) => return self.refused(&outcome),
+        };
+        if let Some(taken) = known.unavailable() {
+            return Admission::Refused(taken.to_string());
+        }
+        let mut progress = known.progress;
+        if let Some(step) = on_record.supersedes(&progress) {
+            progress.apply(&step);
+        }
+        if progress.passed {
+            let certificate = progress.serial_number().map(|number| format!(", its certificate is {number}"));
+            return Admission::Refused(format!("it has passed already{}", certificate.unwrap_or_default()));
+        }
+        match on_record.assignment(&progress, Assignment::Named) {
+            Ok(_) => Admission::Welcome,
+            Err(outcome) => self.refused(&outcome),
+        }
+    }
+
+    fn refused(&self, outcome: &Outcome) -> Admission {
+        match stops_the_line(outcome) {
+            Some(stop) => {
+                self.stop_for(stop);
+                Admission::Stopped
+            }
+            None => Admission::Refused(outcome.to_string()),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Slots whose units people insert: an empty fixture waits, and a unit that has ended stays until it is taken
+//! away.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use identity::DeviceId;
+
+use super::admission::Admission;
+use super::making::stops_the_line;
+use super::{LineShared, Stop};
+use crate::journal::UnitRecord;
+use crate::link::Link;
+use crate::report::UnitReport;
+use crate::session::{Outcome, Presence};
+use crate::slot::{Look, Probe};
+use crate::units::Unit;
+
+impl LineShared {
+    /// Waits until a scanned unit is on its slot, and begins it. `None`: another one was scanned in its place,
+    /// or the line stops.
+    pub(super) async fn scanned_unit(
+        &self,
+        slot: usize,
+        unit: &Unit,
+        before: Option<&DeviceId>,
+    ) -> Option<Link> {
+        let mut probe = Probe::new(&self.context, &unit.device, slot);
+        let mut shown = String::new();
+        let is_wanted = || self.bench.lock().is_waiting_for(slot, &unit.device);
+        loop {
+            let what = match self.look(&mut probe, is_wanted).await? {
+                Look::Absent(why) => insert(&unit.device.to_string(), &why),
+                Look::Present(found) => match self.is_another(slot, unit, &found, before) {
+                    Some(what) => what,
+                    None if self.is_paused() => {
+                        self.goes_on().await;
+                        continue;
+                    }
+                    None if self.bench.lock().begin(slot, &unit.device) => return probe.into_link(),
+                    None => return None,
+                },
+                Look::Unusable(outcome) => return self.unusable(&outcome),
+            };
+            self.show(slot, &mut shown, what).await;
+        }
+    }
+
+    /// Runs a slot whose units name themselves.
+    pub(super) async fn run_device_slot(self: Arc<Self>, slot: usize, stand_in: DeviceId) {
+        let mut before = None;
+        while let Some((link, found)) = self.arrival(slot, &stand_in, &mut before).await {
+            if !self.judge(slot, link, &found).await {
+                return;
+            }
+            before = Some(found);
+        }
+    }
+
+    /// Waits for a unit other than the one before. `None`: all units have been made, or the line stops.
+    async fn arrival(
+        &self,
+        slot: usize,
+        stand_in: &DeviceId,
+        before: &mut Option<Presence>,
+    ) -> Option<(Option<Link>, Presence)> {
+        let mut probe = Probe::new(&self.context, stand_in, slot);
+        let (mut shown, mut absent) = (String::new(), 0);
+        let is_wanted = || !self.supply.lock().is_over();
+        loop {
+            let what = match self.look(&mut probe, is_wanted).await? {
+                Look::Absent(why) => {
+                    absent += 1;
+                    if absent >= ABSENT_MIN {
+                        *before = None;
+                    }
+                    if before.is_none() { insert("a unit", &why) } else { shown.clone() }
+                }
+                Look::Present(found) if before.as_ref().is_some_and(|before| found.may_be(before)) => {
+                    absent = 0;
+                    format!("take {} away, it has ended", name(&found))
+                }
+                Look::Present(_) if self.is_paused() => {
+                    self.goes_on().await;
+                    continue;
+                }
+                Look::Present(found) => return Some((probe.into_link(), found)),
+                Look::Unusable(outcome) => return self.unusable(&outcome),
+            };
+            self.show(slot, &mut shown, what).await;
+        }
+    }
+
+    /// Makes a unit that has named itself, or says why not. Returns whether the slot goes on.
+    async fn judge(&self, slot: usize, link: Option<Link>, found: &Presence) -> bool {
+        let product = &self.context.product;
+        let (name, outcome) = match found {
+            Presence::Named(device) if device.product == *product => {
+                return self.make_named(slot, link, device).await;
+            }
+            Presence::Named(device) => {
+                let found = format!("{device}, and this order is for product {product}");
+                (device.to_string(), Outcome::WrongDevice { found, other_product: true })
+            }
+            Presence::Nameless => (format!("{product}/"), Outcome::Nameless),
+            Presence::Garbled { damaged, noise_bytes } => {
+                let (damaged, noise_bytes) = (*damaged, *noise_bytes);
+                (format!("{product}/"), Outcome::TimedOut { doing: "saying hello", damaged, noise_bytes })
+            }
+        };
+        if let Some(link) = link {
+            link.close().await;
+        }
+        self.report(UnitReport::not_begun(name, slot, self.context.clock.now(), &outcome), true).await;
+        true
+    }
+
+    async fn make_named(&self, slot: usize, link: Option<Link>, device: &DeviceId) -> bool {
+        // What this station has as done is asked about first: it is no failure, unless it is to be made again.
+        let is_done = self.known.lock().get(device).is_some_and(UnitRecord::is_done);
+        if is_done {
+            match self.admission(device).await {
+                Admission::Welcome => {}
+                Admission::Refused(why) => {
+                    self.say(format!("slot {slot}: nothing was begun for {device}: {why}")).await;
+                    return true;
+                }
+                Admission::Stopped => return false,
+            }
+        }
+        loop {
+            let changed = self.changed.notified();
+            if self.stop.is_cancelled() || self.supply.lock().is_over() {
+                return false;
+            }
+            if self.supply.lock().permit() {
+                break;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return false,
+                () = changed => {}
+            }
+        }
+        let unit = Unit { device: device.clone(), columns: BTreeMap::new(), slot: Some(slot) };
+        self.make_and_report(slot, unit, link).await
+    }
+
+    /// Asks once whether a unit is there. `None`: nobody wants to know any more.
+    async fn look(&self, probe: &mut Probe<'_>, is_wanted: impl Fn() -> bool) -> Option<Look> {
+        let look = probe.look();
+        tokio::pin!(look);
+        loop {
+            let changed = self.changed.notified();
+            if self.stop.is_cancelled() || !is_wanted() {
+                return None;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = changed => {}
+                look = &mut look => return Some(look),
+            }
+        }
+    }
+
+    /// Why the unit that is there is not the one that was scanned. A unit without a name is taken for it, and
+    /// so is one with a serial number that this line gave it and takes back.
+    fn is_another(
+        &self,
+        slot: usize,
+        unit: &Unit,
+        found: &Presence,
+        before: Option<&DeviceId>,
+    ) -> Option<String> {
+        let Presence::Named(found) = found else { return None };
+        let wanted = &unit.device;
+        let is_withdrawn = found.product == wanted.product && self.withdrawn.lock().contains(&found.serial);
+        if found == wanted || is_withdrawn {
+            None
+        } else if before == Some(found) {
+            Some(format!("take {found} away, it has ended; then insert {wanted}"))
+        } else {
+            Some(format!(
+                "the unit says that it is {found}, and {wanted} was scanned: insert {wanted}, or scan the code of slot {slot} and \
+                 the right number"
+            ))
+        }
+    }
+
+    fn unusable<T>(&self, outcome: &Outcome) -> Option<T> {
+        let stop = stops_the_line(outcome);
+        self.stop_for(stop.unwrap_or_else(|| Stop::LinkUnusable(outcome.to_string())));
+        None
+    }
+}
+
+fn insert(what: &str, why: &str) -> String {
+    let mut text = format!("insert {what}");
+    if !why.is_empty() {
+        write!(text, " ({why})").ok();
+    }
+    text
+}
+
+fn name(presence: &Presence) -> String {
+    match presence {
+        Presence::Named(device) => device.to_string(),
+        Presence::Nameless | Presence::Garbled { .. } => "the unit".to_owned(),
+    }
+}
+
+/// A unit is away after so many questions without a byte: one may be lost on the line.
+const ABSENT_MIN: u32 = 2;

@@ -1,0 +1,155 @@
+//! Feeds a line with what people scan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use identity::DeviceId;
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::admission::Admission;
+use super::{LineEvent, LineShared};
+use crate::scan::{Chunk, Decision, Desk, Input, Scan, ScanReader};
+use crate::units::{Rules, Unit};
+
+/// Where scans come from, and the rules for them.
+pub(crate) struct ScanIntake {
+    /// Each with whether it is a keyboard.
+    pub(crate) inputs: Vec<(Input, bool)>,
+    pub(crate) desk: Desk,
+    pub(crate) rules: Rules,
+}
+
+/// Puts scanned units on the slots, until all inputs have ended, somebody ends them, or the line stops.
+pub(super) async fn feed(shared: Arc<LineShared>, intake: ScanIntake) {
+    let ScanIntake { inputs, mut desk, rules } = intake;
+    let (scans, mut queue) = mpsc::channel(SCANS_WAITING_MAX);
+    let mut readers = JoinSet::new();
+    for (input, is_keyboard) in inputs {
+        readers.spawn(read(Arc::clone(&shared), input, is_keyboard, scans.clone()));
+    }
+    drop(scans);
+    loop {
+        let scan = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            scan = queue.recv() => scan,
+        };
+        match scan {
+            Some(Scan::Code(code)) => {
+                let decision = desk.scanned(&code, &shared.bench.lock(), Instant::now());
+                shared.decided(decision, &mut desk, &rules).await;
+            }
+            Some(Scan::Enter) => {
+                let decision = desk.entered();
+                shared.decided(decision, &mut desk, &rules).await;
+            }
+            Some(Scan::Mistake(what)) => shared.say(what).await,
+            Some(Scan::Interrupt) => {}
+            Some(Scan::End) | None => break,
+        }
+    }
+    shared
+        .say("no more scans are taken; the run ends when the units that were scanned are finished".to_owned())
+        .await;
+    shared.with_supply(|supply| supply.close());
+}
+
+/// Reads one input. What is wrong with its bytes is told at once, also while the CA is being asked.
+async fn read(shared: Arc<LineShared>, mut input: Input, is_keyboard: bool, scans: mpsc::Sender<Scan>) {
+    let mut reader = ScanReader::new(is_keyboard);
+    loop {
+        let deadline = reader.deadline();
+        let given_up = async move {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let found = tokio::select! {
+            chunk = input.next() => match chunk {
+                Some(Chunk::Bytes(bytes)) => reader.push(&bytes, Instant::now()),
+                Some(Chunk::Trouble(what)) => vec![Scan::Mistake(what)],
+                None => break,
+            },
+            () = given_up => reader.give_up(Instant::now()).into_iter().collect(),
+        };
+        if is_keyboard {
+            shared.events.try_send(LineEvent::Typed(reader.typed())).ok();
+        }
+        for scan in found {
+            shared.pass_on(scan, &scans).await;
+        }
+    }
+    // Bytes behind the last Enter.
+    if let Some(Scan::Mistake(what)) = reader.deadline().and_then(|deadline| reader.give_up(deadline)) {
+        shared.say(what).await;
+    }
+}
+
+impl LineShared {
+    async fn pass_on(&self, scan: Scan, scans: &mpsc::Sender<Scan>) {
+        match scan {
+            Scan::Mistake(what) => self.say(what).await,
+            // The signal does what Ctrl-C does in every other command.
+            Scan::Interrupt => {
+                kill_process(getpid(), Signal::INT).ok();
+            }
+            Scan::End => {
+                scans.send(scan).await.ok();
+            }
+            Scan::Code(_) | Scan::Enter => {
+                if let Err(mpsc::error::TrySendError::Full(Scan::Code(code))) = scans.try_send(scan) {
+                    self.say(format!(
+                        "{code} was not taken: {SCANS_WAITING_MAX} scans wait for the CA's answer; scan it again later"
+                    ))
+                    .await;
+                }
+            }
+        }
+    }
+
+    async fn decided(&self, decision: Decision, desk: &mut Desk, rules: &Rules) {
+        match decision {
+            Decision::Tell(text) => self.say(text).await,
+            Decision::Enter if self.end_pause() => self.say("the line goes on".to_owned()).await,
+            Decision::Enter => {}
+            Decision::Place(device, slot) => {
+                let Err(why) = self.placed(&device, slot, rules).await else { return };
+                let next = if desk.refused(slot) {
+                    format!("; slot {slot}: scan another serial number")
+                } else {
+                    String::new()
+                };
+                self.say(format!("{device} was not taken: {why}{next}")).await;
+            }
+        }
+    }
+
+    /// Puts a unit on a slot, if it may be made. The error says why not.
+    async fn placed(&self, device: &DeviceId, slot: usize, rules: &Rules) -> Result<(), String> {
+        rules.serial(&device.serial)?;
+        rules.link.accepts(device).map_err(|error| error.to_string())?;
+        match self.admission(device).await {
+            Admission::Welcome => {}
+            Admission::Refused(why) => return Err(why),
+            Admission::Stopped => return Err("the line stops".to_owned()),
+        }
+        let replaces = self.bench.lock().has_waiting(slot);
+        // A unit that waits gives its place in the order's quantity to the one that replaces it.
+        if !replaces && self.supply.lock().left == 0 {
+            return Err("as many units as may be made have passed or are on the slots".to_owned());
+        }
+        if !self.bench.lock().place(slot, device.clone()) {
+            return Err(format!("slot {slot} is busy; scan it again when the slot is free"));
+        }
+        self.say(format!("slot {slot} is for {device}")).await;
+        let unit = Unit { device: device.clone(), columns: BTreeMap::new(), slot: Some(slot) };
+        self.with_supply(|supply| supply.add(unit));
+        Ok(())
+    }
+}
+
+/// Scans that wait while the CA is asked about the one before: a minute of a fast person.
+const SCANS_WAITING_MAX: usize = 64;
