@@ -103,7 +103,8 @@ impl LineShared {
         }
     }
 
-    /// Takes back a unit that was not begun: it is made another time, or another one was scanned in its place.
+    /// Takes back a unit that was not begun: it is made another time, or another one was scanned in its
+    /// place.
     fn not_begun(&self, unit: Unit) {
         let stops = self.stop.is_cancelled();
         self.with_supply(|supply| if stops { supply.put_back(unit) } else { supply.ended(false) });

@@ -18,8 +18,8 @@ use crate::slot::{Look, Probe};
 use crate::units::Unit;
 
 impl LineShared {
-    /// Waits until a scanned unit is on its slot, and begins it. `None`: another one was scanned in its place,
-    /// or the line stops.
+    /// Waits until a scanned unit is on its slot, and begins it. `None`: another one was scanned in its
+    /// place, or the line stops.
     pub(super) async fn scanned_unit(
         &self,
         slot: usize,
@@ -117,7 +117,7 @@ impl LineShared {
     }
 
     async fn make_named(&self, slot: usize, link: Option<Link>, device: &DeviceId) -> bool {
-        // What this station has as done is asked about first: it is no failure, unless it is to be made again.
+        // What this station has as done is asked about first: it is no failure, unless it is made again.
         let is_done = self.known.lock().get(device).is_some_and(UnitRecord::is_done);
         if is_done {
             match self.admission(device).await {
