@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, PublicKey, is_unseen};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
@@ -74,14 +74,7 @@ impl Credential {
     fn verify_chain(&self, anchors: &[Vec<u8>], now: SystemTime) -> Result<(), CertificateError> {
         let anchors: Vec<CertificateDer<'_>> =
             anchors.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-        if anchors.is_empty() {
-            return Err(CertificateError::NoAnchors);
-        }
-        let anchors = anchors
-            .iter()
-            .map(anchor_from_trusted_cert)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(CertificateError::BrokenChain)?;
+        let anchors = trust_anchors(&anchors)?;
         let chain: Vec<CertificateDer<'_>> =
             self.chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
         let now = earliest_moment(now.max(self.leaf.not_before), &chain);
@@ -99,6 +92,24 @@ impl Credential {
         .map_err(CertificateError::BrokenChain)?;
         Ok(())
     }
+}
+
+/// Checks anchors that come before the certificate that they are for: how many, and that a chain can lead to
+/// each.
+pub(crate) fn check_anchors(anchors: &[Vec<u8>]) -> Result<(), CertificateError> {
+    if anchors.len() > ANCHORS_MAX {
+        return Err(CertificateError::TooMany("trust bundle", ANCHORS_MAX));
+    }
+    let anchors: Vec<_> = anchors.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    trust_anchors(&anchors).map(|_| ())
+}
+
+fn trust_anchors<'a>(anchors: &'a [CertificateDer<'a>]) -> Result<Vec<TrustAnchor<'a>>, CertificateError> {
+    if anchors.is_empty() {
+        return Err(CertificateError::NoAnchors);
+    }
+    let anchors = anchors.iter().map(anchor_from_trusted_cert).collect::<Result<_, _>>();
+    anchors.map_err(CertificateError::BrokenChain)
 }
 
 /// The kind of a device's certificate.

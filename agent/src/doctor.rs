@@ -157,6 +157,7 @@ fn others(directory: &Path) -> Option<Finding> {
 fn birth(view: &View) -> Finding {
     let record = view.record();
     match (&record.device, record.factory) {
+        _ if record.certificate_deferred => deferred(view),
         (Some(device), FactoryStep::Installed | FactoryStep::Locked) => {
             match view.own(CredentialLocation::Birth, device) {
                 Ok((own, _)) => Finding::good(IDEVID, hex::encode(own.leaf.serial_number)),
@@ -168,6 +169,20 @@ fn birth(view: &View) -> Finding {
             Err(error) => Finding::of_state(IDEVID, &error),
         },
         _ => Finding::good(IDEVID, "none yet"),
+    }
+}
+
+/// What a unit has whose birth certificate is deferred.
+fn deferred(view: &View) -> Finding {
+    let key = view.key(CredentialLocation::Birth);
+    let rest = key.and_then(|_| view.anchors(CredentialLocation::Birth));
+    match rest {
+        Ok(_) => Finding::note(
+            IDEVID,
+            "deferred: the CA could not be asked when the unit was made",
+            "let it get it from the CA: touchmark-agent enroll, or run",
+        ),
+        Err(error) => Finding::of_state(IDEVID, &error),
     }
 }
 

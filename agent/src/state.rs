@@ -142,17 +142,43 @@ impl State {
         location: CredentialLocation,
         credential: &Credential,
     ) -> Result<(), StateError> {
+        self.write_chain(location, credential)?;
+        self.write_anchors(location, &credential.anchors)
+    }
+
+    /// Writes the certificate and its chain, for a location that has its anchors; otherwise as
+    /// [`State::write_credential`].
+    pub fn write_chain(
+        &self,
+        location: CredentialLocation,
+        credential: &Credential,
+    ) -> Result<(), StateError> {
         let certificate = std::slice::from_ref(&credential.leaf.der);
-        for (name, certificates) in [
-            (CERTIFICATE_FILE, certificate),
-            (CHAIN_FILE, credential.chain.as_slice()),
-            (TRUST_FILE, credential.anchors.as_slice()),
-        ] {
-            let path = self.view.path(location).join(name);
-            let pem = pem(certificates).map_err(StateError::writing(&path))?;
-            replace_on(&*self.disk, &path, 0o644, pem.as_bytes()).map_err(StateError::writing(&path))?;
-        }
-        Ok(())
+        self.write_certificates(location, CERTIFICATE_FILE, certificate)?;
+        self.write_certificates(location, CHAIN_FILE, &credential.chain)
+    }
+
+    /// Writes the anchors, X.509 DER; otherwise as [`State::write_credential`].
+    pub fn write_anchors(&self, location: CredentialLocation, anchors: &[Vec<u8>]) -> Result<(), StateError> {
+        self.write_certificates(location, TRUST_FILE, anchors)
+    }
+
+    fn write_certificates(
+        &self,
+        location: CredentialLocation,
+        name: &str,
+        certificates: &[Vec<u8>],
+    ) -> Result<(), StateError> {
+        let path = self.view.path(location).join(name);
+        let pem = pem(certificates).map_err(StateError::writing(&path))?;
+        replace_on(&*self.disk, &path, 0o644, pem.as_bytes()).map_err(StateError::writing(&path))
+    }
+
+    /// Keeps the birth certificate that was deferred, and its chain. When this returns `Ok`, it survives a
+    /// power cut; until then the certificate counts as deferred. Leaves the anchors as they are.
+    pub fn keep_deferred_certificate(&mut self, credential: &Credential) -> Result<(), StateError> {
+        self.write_chain(CredentialLocation::Birth, credential)?;
+        self.update(|record| record.certificate_deferred = false)
     }
 
     /// Starts an enrolment in the slot that applications do not use: empties it, and keeps the request id.

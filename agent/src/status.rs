@@ -54,7 +54,11 @@ impl Status {
         if record.factory == FactoryStep::KeyReady {
             view.key(CredentialLocation::Birth)?;
         }
-        let birth = match record.factory >= FactoryStep::Installed {
+        if record.certificate_deferred {
+            view.key(CredentialLocation::Birth)?;
+            view.anchors(CredentialLocation::Birth)?;
+        }
+        let birth = match record.is_born() {
             true => read(CredentialLocation::Birth, Kind::Birth)?,
             false => None,
         };
@@ -69,6 +73,7 @@ impl Status {
         let ended = operational.as_ref().is_some_and(|certificate| certificate.has_ended(now));
         let standing = match (record.factory, enrolment.map(|enrolment| enrolment.step)) {
             (FactoryStep::Blank | FactoryStep::KeyReady, _) => Standing::InFactory,
+            _ if record.certificate_deferred => Standing::Deferred,
             (_, Some(EnrolmentStep::Confirmed)) if ended => Standing::Ended,
             (_, Some(EnrolmentStep::Confirmed)) => Standing::Enrolled,
             (_, Some(_)) => Standing::Enrolling,
@@ -93,6 +98,9 @@ impl Status {
     pub fn next_action(&self) -> &'static str {
         match self.standing {
             Standing::InFactory => "finish it at a station: touchmark-agent factory",
+            Standing::Deferred => {
+                "let it get its birth certificate from the CA, and enrol: touchmark-agent enroll"
+            }
             Standing::Born => "enrol it: touchmark-agent enroll",
             Standing::Enrolling => "let it finish: touchmark-agent enroll",
             Standing::Enrolled if self.renewal.is_some() => "let it finish: touchmark-agent renew, or run",
@@ -137,6 +145,8 @@ pub fn planned_renewal(view: &View) -> Result<Option<SystemTime>, StateError> {
 pub enum Standing {
     /// It has no birth certificate yet.
     InFactory,
+    /// It left the bench, or will, without its birth certificate, which is deferred.
+    Deferred,
     /// It has its birth certificate, and no operational one.
     Born,
     /// An enrolment was begun.
@@ -152,6 +162,7 @@ impl Standing {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InFactory => "in-factory",
+            Self::Deferred => "certificate-deferred",
             Self::Born => "born",
             Self::Enrolling => "enrolling",
             Self::Enrolled => "enrolled",

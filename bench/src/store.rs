@@ -287,8 +287,10 @@ fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Res
         shard: Some((number / 16_384) as u32),
         der,
     };
-    let action =
-        Action::Issue { subject: IssuanceSubject::Birth { work_order: WorkOrderId(1), device }, certificate };
+    let action = Action::Issue {
+        subject: IssuanceSubject::Birth { work_order: WorkOrderId(1), device, made_at: None },
+        certificate,
+    };
     Ok(Command {
         principal: Some(station),
         credential: None,

@@ -167,6 +167,7 @@ async fn what_cannot_be_read_is_refused_by_name() {
 
 fn message(order: &str, serial: u32, csr: &[u8]) -> v1::IssueBirthCertificateRequest {
     v1::IssueBirthCertificateRequest {
+        deferral: None,
         request_id: fresh_id().as_bytes().to_vec().into(),
         work_order: order.into(),
         device: Some(v1::DeviceId { product: "cam-2".into(), serial: format!("SN{serial:06}") }),

@@ -183,6 +183,7 @@ async fn whoever_signs_with_a_key_that_it_is_compromised_has_it_revoked_for_ever
         work_order: order,
         device: device(serial),
         csr: request(&key, "unit").into(),
+        made_at: None,
     };
     let born = world.authority.issue_birth(&station, birth(1)).await.unwrap();
 

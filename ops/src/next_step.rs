@@ -84,6 +84,15 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
         UnitReserved => {
             "another station, or another order, has this serial number: see `touchmark work-order reservation list`"
         }
+        CertificateNotYetIssued => {
+            "let the station that made the unit reconcile; the unit asks again by itself"
+        }
+        DeferralNotAllowed => {
+            "compare the station's clock with the CA's, and the serial number with `touchmark work-order reservation list --all`"
+        }
+        RefusedAfterDeferral => {
+            "take the unit out of the lot and make another one with another serial number; the refusal that is on record says why"
+        }
         WorkOrderPaused => "`touchmark work-order resume ID` lets it go on",
         WorkOrderClosed => "a closed order stays closed: make another with `touchmark work-order create`",
         WorkOrderNotYetOpen => "wait until its window opens: `touchmark work-order show ID` says when",

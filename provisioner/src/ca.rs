@@ -78,6 +78,7 @@ impl Ca {
         csr: &[u8],
     ) -> Result<BirthCertificate, CaError> {
         let request = v1::IssueBirthCertificateRequest {
+            deferral: None,
             request_id: Bytes::copy_from_slice(request_id.as_bytes()),
             work_order: work_order.to_owned(),
             device: Some(device_message(device)),

@@ -185,6 +185,10 @@ impl Session {
                 }
                 self.send_request(State::Key, DeviceRequest::GenerateKey)
             }
+            // It was to get its certificate later, and is not locked: it gets it now.
+            FactoryStep::Installed if greeting.certificate_deferred => {
+                self.send_request(State::Key, DeviceRequest::GenerateKey)
+            }
             FactoryStep::Installed => self.read_back(),
             // The unit or the station lost power after the lock and before its record.
             FactoryStep::Locked if self.progress.confirmed => self.passed(),
@@ -229,8 +233,10 @@ impl Session {
         if self.progress.superseded == Some(certificate.serial_number) {
             return self.end(Outcome::NotErased);
         }
-        let install =
-            DeviceRequest::Install { certificate: certificate.der.clone(), bundle: Arc::clone(&self.bundle) };
+        let install = DeviceRequest::Install {
+            certificate: Some(certificate.der.clone()),
+            bundle: Arc::clone(&self.bundle),
+        };
         let mut commands = vec![self.record(Step::Issued(certificate))];
         commands.extend(self.send_request(State::Installation, install));
         commands

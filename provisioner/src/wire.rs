@@ -25,8 +25,8 @@ pub(crate) fn encode_request(exchange: u32, request: &DeviceRequest) -> Vec<u8> 
             Request::GenerateKey(v1::GenerateKey { key_type: crate::session::KEY_TYPE.to_owned() })
         }
         DeviceRequest::Install { certificate, bundle } => Request::Install(v1::Install {
-            certificate: Bytes::copy_from_slice(certificate),
-            chain: bytes(&bundle.chain),
+            certificate: certificate.as_deref().map(Bytes::copy_from_slice).unwrap_or_default(),
+            chain: if certificate.is_some() { bytes(&bundle.chain) } else { Vec::new() },
             trust_bundle: Some(v1::TrustBundle {
                 version: bundle.anchors_version,
                 anchors: bytes(&bundle.anchors),
@@ -79,6 +79,7 @@ fn device_response(response: v1::device_message::Response) -> Result<DeviceRespo
             device: hello.device.as_ref().and_then(device),
             firmware: for_people(&hello.firmware, FIRMWARE_CHARACTERS_MAX),
             key_types: hello.key_types,
+            certificate_deferred: hello.certificate_deferred,
         }),
         Response::GenerateKey(key) => DeviceResponse::Csr(key.csr.to_vec()),
         Response::Install(v1::InstallResponse {}) => DeviceResponse::Installed,

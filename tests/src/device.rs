@@ -27,6 +27,7 @@ impl Device {
     /// The station's request for it.
     pub fn birth_request(&self, work_order: &str) -> IssueBirthCertificateRequest {
         IssueBirthCertificateRequest {
+            deferral: None,
             request_id: self.request_id.clone(),
             work_order: work_order.to_owned(),
             device: Some(self.id.clone()),

@@ -26,6 +26,7 @@ async fn a_station_is_told_what_is_wrong_with_each_request_and_its_order_is_not_
         let [file, reason, part, _] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let serial = format!("SN{number:06}");
         let request = IssueBirthCertificateRequest {
+            deferral: None,
             request_id: Device::new("cam-2", &serial).request_id,
             work_order: order.clone(),
             device: Some(DeviceId { product: "cam-2".into(), serial }),

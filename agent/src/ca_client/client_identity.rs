@@ -6,7 +6,7 @@ use identity::DeviceId;
 
 use crate::certificate::Credential;
 use crate::key::DeviceKey;
-use crate::state::{CredentialLocation, FactoryStep, View};
+use crate::state::{CredentialLocation, View};
 
 use super::ObtainError;
 
@@ -21,7 +21,7 @@ impl ClientIdentity {
     /// The birth certificate.
     pub(crate) fn of_birth(view: &View) -> Result<Self, ObtainError> {
         let record = view.record();
-        let (Some(device), true) = (&record.device, record.factory >= FactoryStep::Installed) else {
+        let (Some(device), true) = (&record.device, record.is_born()) else {
             return Err(ObtainError::NotBorn);
         };
         Self::read(view, CredentialLocation::Birth, device.clone())

@@ -122,7 +122,10 @@ impl Refusal {
             | R::ReservationWithdrawn
             | R::ReservationsOut
             | R::TooManyReserved
-            | R::UnitReserved => Self::Other,
+            | R::UnitReserved
+            | R::CertificateNotYetIssued
+            | R::DeferralNotAllowed
+            | R::RefusedAfterDeferral => Self::Other,
         }
     }
 

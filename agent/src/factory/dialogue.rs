@@ -2,6 +2,7 @@
 //! any time, also after a power cut, and is then answered as before: the station resumes with Hello.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use diagnostics::error_chain;
@@ -113,6 +114,8 @@ impl Dialogue {
             firmware: concat!("touchmark-agent ", env!("CARGO_PKG_VERSION")).to_owned(),
             key_types: vec![KEY_TYPE.to_owned()],
             step: self.step().into(),
+            capabilities: vec![DEFERRAL.to_owned()],
+            certificate_deferred: self.state.record().certificate_deferred,
         })
     }
 
@@ -148,18 +151,60 @@ impl Dialogue {
     }
 
     fn install(&mut self, request: v1::Install) -> Result<v1::InstallResponse, v1::DeviceFault> {
-        self.refuse_when_locked()?;
         let device = self.device()?;
+        if self.is_locked() {
+            return self.install_on_locked(request, &device);
+        }
         if self.state.record().factory == FactoryStep::Blank {
             return Err(unexpected("there is no key yet: ask for one first"));
         }
-        let key = self.state.view().key(CredentialLocation::Birth)?;
-        let now = self.state.record().time_floor.now(&*self.clock);
-        let installable = install::check(request, &device, key.public_key(), now)
-            .map_err(|why| fault(Code::Rejected, &error_chain(&why)))?;
+        let installable = self.checked(request, &device)?;
+        if installable.takes_a_certificate_away(self.state.record()) {
+            return Err(fault(Code::Rejected, "this unit has its certificate: it is not deferred any more"));
+        }
         installable.keep(&mut self.state)?;
-        info!(device.id = %device, "installed the birth certificate of {device}");
+        match self.state.record().certificate_deferred {
+            true => info!(device.id = %device, "installed all but the birth certificate of {device}"),
+            false => info!(device.id = %device, "installed the birth certificate of {device}"),
+        }
         Ok(v1::InstallResponse {})
+    }
+
+    /// A locked unit takes the one certificate that is deferred. What it has already it is told again.
+    fn install_on_locked(
+        &mut self,
+        request: v1::Install,
+        device: &DeviceId,
+    ) -> Result<v1::InstallResponse, v1::DeviceFault> {
+        if self.state.record().is_born() {
+            let kept = self.state.view().credential(CredentialLocation::Birth)?;
+            let same = request.certificate == kept.leaf.der && request.chain == kept.chain;
+            return if same { Ok(v1::InstallResponse {}) } else { Err(locked()) };
+        }
+        if request.certificate.is_empty() {
+            let same = self.checked(request, device)?.is_installed(&self.state)?;
+            return if same { Ok(v1::InstallResponse {}) } else { Err(locked()) };
+        }
+        let anchors = self.state.view().anchors(CredentialLocation::Birth)?;
+        let key = self.state.view().key(CredentialLocation::Birth)?;
+        let credential = install::check_deferred(request, anchors, device, key.public_key(), self.now())
+            .map_err(rejected)?;
+        self.state.keep_deferred_certificate(&credential)?;
+        info!(device.id = %device, "installed the deferred birth certificate of {device}");
+        Ok(v1::InstallResponse {})
+    }
+
+    fn checked(
+        &self,
+        request: v1::Install,
+        device: &DeviceId,
+    ) -> Result<install::CheckedInstall, v1::DeviceFault> {
+        let key = self.state.view().key(CredentialLocation::Birth)?;
+        install::check(request, device, key.public_key(), self.now()).map_err(rejected)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.state.record().time_floor.now(&*self.clock)
     }
 
     fn read_back(&mut self, request: &v1::ReadBack) -> Result<v1::ReadBackResponse, v1::DeviceFault> {
@@ -168,17 +213,23 @@ impl Dialogue {
             return Err(unexpected("a nonce has 32 bytes"));
         }
         // From the disk: this is what the next start will find.
-        let kept = self.state.view().credential(CredentialLocation::Birth)?;
-        let key = self.state.view().key(CredentialLocation::Birth)?;
+        let view = self.state.view();
+        let (certificate, chain, anchors) = if self.state.record().certificate_deferred {
+            (Vec::new(), Vec::new(), view.anchors(CredentialLocation::Birth)?)
+        } else {
+            let kept = view.credential(CredentialLocation::Birth)?;
+            (kept.leaf.der, kept.chain, kept.anchors)
+        };
+        let key = view.key(CredentialLocation::Birth)?;
         let signature = key.sign(&[READ_BACK_CONTEXT, &request.nonce].concat())?;
         let mut digest = Context::new(&SHA256);
-        for anchor in &kept.anchors {
+        for anchor in &anchors {
             digest.update(&u32::try_from(anchor.len()).unwrap_or(u32::MAX).to_be_bytes());
             digest.update(anchor);
         }
         Ok(v1::ReadBackResponse {
-            certificate: kept.leaf.der.into(),
-            chain: kept.chain.into_iter().map(Into::into).collect(),
+            certificate: certificate.into(),
+            chain: chain.into_iter().map(Into::into).collect(),
             anchors_digest: digest.finish().as_ref().to_vec().into(),
             signature: signature.into(),
         })
@@ -194,15 +245,12 @@ impl Dialogue {
     }
 
     fn refuse_when_locked(&self) -> Result<(), v1::DeviceFault> {
-        if self.is_locked() {
-            return Err(fault(Code::Locked, "this unit has left the factory"));
-        }
-        Ok(())
+        if self.is_locked() { Err(locked()) } else { Ok(()) }
     }
 
     fn refuse_unless_installed(&self) -> Result<(), v1::DeviceFault> {
         if self.state.record().factory < FactoryStep::Installed {
-            return Err(unexpected("there is no birth certificate yet"));
+            return Err(unexpected("nothing is installed yet"));
         }
         Ok(())
     }
@@ -252,6 +300,14 @@ fn fault(code: Code, message: &str) -> v1::DeviceFault {
     v1::DeviceFault { code: code.into(), message }
 }
 
+fn locked() -> v1::DeviceFault {
+    fault(Code::Locked, "this unit has left the factory")
+}
+
+fn rejected(why: install::Rejected) -> v1::DeviceFault {
+    fault(Code::Rejected, &error_chain(&why))
+}
+
 fn unexpected(message: &str) -> v1::DeviceFault {
     fault(Code::Unexpected, message)
 }
@@ -275,6 +331,9 @@ const PROTOCOL_VERSION: u32 = 1;
 
 /// The one kind of key that this device makes.
 const KEY_TYPE: &str = "p256";
+
+/// It takes an installation without a certificate.
+const DEFERRAL: &str = "deferral";
 
 /// Fresh randomness of the station in a read-back.
 const NONCE_BYTES: usize = 32;

@@ -20,6 +20,9 @@ pub struct Record {
     pub device: Option<DeviceId>,
     /// The last step in the factory.
     pub factory: FactoryStep,
+    /// Whether it left the bench, or will, without its birth certificate, which the CA could not issue then
+    /// (ADR 0068). Only from [`FactoryStep::Installed`] on.
+    pub certificate_deferred: bool,
     /// The URL of the CA, as the factory said.
     pub enrollment_url: Option<String>,
     /// Version of the trust bundle in use; never goes down.
@@ -43,6 +46,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether it has its birth certificate.
+    pub fn is_born(&self) -> bool {
+        self.factory >= FactoryStep::Installed && !self.certificate_deferred
+    }
+
     /// The enrolment whose certificate is in use.
     pub fn in_use(&self) -> Option<&Enrolment> {
         self.enrolment.as_ref().filter(|it| it.step == EnrolmentStep::Confirmed)
@@ -64,9 +72,9 @@ pub enum FactoryStep {
     Blank,
     /// It has a key and no certificate.
     KeyReady,
-    /// It has its birth certificate.
+    /// It has its birth certificate, or all but that, if it is deferred.
     Installed,
-    /// It takes no more factory commands.
+    /// It takes no more factory commands, but for a certificate that is deferred.
     Locked,
 }
 

@@ -15,8 +15,8 @@ use crate::key::{DeviceKey, KeyError, KeyStore};
 use crate::time_floor::TimeFloor;
 
 use super::{
-    CERTIFICATE_FILE, CHAIN_FILE, CREDENTIAL_FILES, CURRENT, CredentialLocation, EnrolmentStep, FactoryStep,
-    Record, RenewalStep, STATE_FILE, Slot, StateError, Storage, TRUST_FILE,
+    CERTIFICATE_FILE, CHAIN_FILE, CREDENTIAL_FILES, CURRENT, CredentialLocation, EnrolmentStep, Record,
+    RenewalStep, STATE_FILE, Slot, StateError, Storage, TRUST_FILE,
 };
 
 /// The content of a state directory. Reading needs no lock: no file that is in use is replaced.
@@ -109,12 +109,18 @@ impl View {
         };
         let leaf =
             Certificate::from_der(certificate).map_err(|why| StateError::Damaged(path, why.to_string()))?;
-        let trust = directory.join(TRUST_FILE);
-        let anchors = self::certificates(&trust)?;
-        if anchors.is_empty() {
-            return Err(StateError::Damaged(trust, "it holds no certificate".to_owned()));
-        }
+        let anchors = self.anchors(location)?;
         Ok(Credential { leaf, chain: self::certificates(&directory.join(CHAIN_FILE))?, anchors })
+    }
+
+    /// The roots that the credential of a location trusts, or will when its certificate is there; X.509 DER.
+    pub fn anchors(&self, location: CredentialLocation) -> Result<Vec<Vec<u8>>, StateError> {
+        let path = self.path(location).join(TRUST_FILE);
+        let anchors = certificates(&path)?;
+        if anchors.is_empty() {
+            return Err(StateError::Damaged(path, "it holds no certificate".to_owned()));
+        }
+        Ok(anchors)
     }
 
     /// The credential and the key of a location, if they belong together and to `device`. The chain is
@@ -182,9 +188,9 @@ impl View {
         if self.record.server_time_known {
             return Ok(floor);
         }
-        let Record { factory, enrolment, renewal, .. } = &self.record;
+        let Record { enrolment, renewal, .. } = &self.record;
         let locations = [
-            (*factory >= FactoryStep::Installed).then_some(CredentialLocation::Birth),
+            self.record.is_born().then_some(CredentialLocation::Birth),
             enrolment.as_ref().filter(|it| it.step > EnrolmentStep::Begun).map(|it| it.slot.into()),
             renewal.as_ref().filter(|it| it.step == RenewalStep::Installed).map(|it| it.slot.into()),
         ];

@@ -49,7 +49,15 @@ fn a_locked_unit_proves_itself_but_takes_no_factory_command() {
     assert!(matches!(bench.lock(), Response::Lock(_)));
     assert!(matches!(bench.read_back([1; 32]), Response::ReadBack(_)));
     assert_eq!(fault(&bench.generate_key()), Code::Locked);
-    assert_eq!(fault(&bench.install(&credential, URL)), Code::Locked);
+    assert!(matches!(bench.install(&credential, URL), Response::Install(_)), "it has this one already");
+    let key = view(home.path()).key(CredentialLocation::Birth).unwrap();
+    let another = issuers.credential(
+        &issuers.factory,
+        &agent::key::certificate_request(&*key).unwrap(),
+        &CertificateSpec::birth("cam-2", "SN1"),
+    );
+    assert_eq!(fault(&bench.install(&another, URL)), Code::Locked);
+    assert_eq!(fault(&bench.install(&another.deferred(), URL)), Code::Locked);
 }
 
 #[test]

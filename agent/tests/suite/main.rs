@@ -11,6 +11,7 @@
 )]
 
 mod damage;
+mod deferral;
 mod doctor;
 mod enroll;
 mod factory;

@@ -1,5 +1,7 @@
 //! Birth certificates (IDevID) against a work order: issued, confirmed after the read-back, or scrapped.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use diagnostics::Limit;
 use identity::{DeviceId, ProfileName, RequestId, SerialNumber};
@@ -22,6 +24,8 @@ pub struct BirthRequest {
     pub device: DeviceId,
     /// PKCS#10 DER, not yet read.
     pub csr: Bytes,
+    /// When the station made the unit, if it could not ask before.
+    pub made_at: Option<SystemTime>,
 }
 
 impl Authority {
@@ -158,13 +162,13 @@ struct OrderBatch {
 }
 
 fn issuance_request(request: BirthRequest, key: AcceptedKey) -> IssuanceRequest {
-    let BirthRequest { request: id, work_order, device, csr: _ } = request;
+    let BirthRequest { request: id, work_order, device, csr: _, made_at } = request;
     let digest = unit("birth certificate v1", work_order, &device);
     IssuanceRequest::of_device(
         id,
         digest,
         &device.clone(),
-        IssuanceSubject::Birth { work_order, device },
+        IssuanceSubject::Birth { work_order, device, made_at },
         key,
     )
 }

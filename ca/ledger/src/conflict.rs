@@ -38,6 +38,16 @@ pub enum Conflict {
     /// `UNIT_RESERVED`: by another station, or under another order.
     #[error("the serial number of {0} is in another reservation")]
     UnitReserved(DeviceId),
+    /// `DEFERRAL_NOT_ALLOWED`: only units of a reservation are made without the CA.
+    #[error(
+        "{0} was made while the CA could not be asked, and the station has not reserved its serial number"
+    )]
+    NotReserved(DeviceId),
+    /// `DEFERRAL_NOT_ALLOWED`: before it was reserved, or in the future.
+    #[error(
+        "{0} cannot have been made when the station says: not before it was reserved, and not in the future"
+    )]
+    NotMadeThen(DeviceId),
     /// `DEVICE_ALREADY_ISSUED`: it cannot be reserved any more.
     #[error("{0} already has a birth certificate")]
     UnitMade(DeviceId),

@@ -89,6 +89,9 @@ pub enum Event {
         work_order: WorkOrderId,
         device: DeviceId,
         certificate: SignedCertificate,
+        /// When its station says that it made the unit, while the CA could not be asked (ADR 0068); `None`:
+        /// it asked before.
+        made_at: Option<SystemTime>,
         /// The certificates of the unit's former board, which this revoked (R-LIFE-12: superseded). Empty but
         /// for a rework.
         replaces: Vec<RevokedCertificate>,

@@ -1,5 +1,7 @@
 //! A request for a certificate before anything is signed for it.
 
+use std::time::SystemTime;
+
 use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
 
 use super::WorkOrderId;
@@ -30,6 +32,9 @@ pub enum IssuanceSubject {
         /// The work order that it is counted against.
         work_order: WorkOrderId,
         device: DeviceId,
+        /// When its station says that it made the unit, while the CA could not be asked; `None`: it asks
+        /// first. Only for a unit that the station has reserved, and no part of what a request id stands for.
+        made_at: Option<SystemTime>,
     },
     /// An operational certificate: an enrolment when `parent` is the birth certificate, otherwise a renewal.
     Operational {

@@ -134,6 +134,7 @@ pub fn code(reason: Reason) -> Code {
         | Reason::StoreUnavailable
         | Reason::ListingsUnavailable
         | Reason::SignerUnavailable
+        | Reason::CertificateNotYetIssued
         | Reason::ClockInDoubt => Code::Unavailable,
         // The authority draws another serial number: `SerialNumberTaken` never leaves it.
         Reason::GeneratorFailed
@@ -177,6 +178,8 @@ pub fn code(reason: Reason) -> Code {
         | Reason::ReservationWithdrawn
         | Reason::ReservationsOut
         | Reason::UnitReserved
+        | Reason::DeferralNotAllowed
+        | Reason::RefusedAfterDeferral
         | Reason::IssuerNotRevocable => Code::FailedPrecondition,
         Reason::TimeoutMalformed
         | Reason::MessageMalformed
@@ -211,6 +214,7 @@ fn retry_after(refused: &Refused, reason: Reason) -> Option<Duration> {
         (_, Reason::ListingsUnavailable) => Some(RETRY_LISTING),
         (_, Reason::StoreFull | Reason::StoreUnavailable | Reason::SignerUnavailable) => Some(RETRY_OPERATOR),
         (_, Reason::ClockInDoubt) => Some(RETRY_CLOCK),
+        (_, Reason::CertificateNotYetIssued) => Some(RETRY_RECONCILED),
         _ => None,
     }
 }
@@ -264,6 +268,9 @@ const RETRY_OPERATOR: Duration = Duration::from_secs(10);
 
 /// A clock is put right by a time server within a minute, or by a person.
 const RETRY_CLOCK: Duration = Duration::from_secs(60);
+
+/// A station reconciles when it can reach the CA again, which may be in a minute or after a shift.
+const RETRY_RECONCILED: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -389,7 +396,9 @@ mod tests {
                 "RESERVATIONS_OUT",
             ),
             (Conflict::TooManyReserved { units_max: 1 }, Code::ResourceExhausted, "TOO_MANY_RESERVED"),
-            (Conflict::UnitReserved(device), Code::FailedPrecondition, "UNIT_RESERVED"),
+            (Conflict::UnitReserved(device.clone()), Code::FailedPrecondition, "UNIT_RESERVED"),
+            (Conflict::NotReserved(device.clone()), Code::FailedPrecondition, "DEFERRAL_NOT_ALLOWED"),
+            (Conflict::NotMadeThen(device), Code::FailedPrecondition, "DEFERRAL_NOT_ALLOWED"),
         ]
         .into_iter()
         .map(|(conflict, code, reason)| (conflict.into(), code, reason))

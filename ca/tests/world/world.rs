@@ -190,7 +190,13 @@ pub fn terms(quantity: u64, stations: &[&str]) -> WorkOrderTerms {
 }
 
 pub fn birth(order: WorkOrderId, serial: u32, key: &Key) -> BirthRequest {
-    BirthRequest { request: fresh_id(), work_order: order, device: device(serial), csr: key.csr().into() }
+    BirthRequest {
+        request: fresh_id(),
+        work_order: order,
+        device: device(serial),
+        csr: key.csr().into(),
+        made_at: None,
+    }
 }
 
 pub fn device(serial: u32) -> DeviceId {

@@ -1396,6 +1396,13 @@ pub struct HelloResponse {
     /// Its progress: a unit that lost power continues from here.
     #[prost(enumeration = "FactoryStep", tag = "5")]
     pub step: i32,
+    /// What it can do beyond this version's must, by name: `deferral`, it takes an Install without a
+    /// certificate. Names that the station does not know mean nothing.
+    #[prost(string, repeated, tag = "6")]
+    pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether it has everything but its certificate, which comes later. Only at the steps INSTALLED and LOCKED.
+    #[prost(bool, tag = "7")]
+    pub certificate_deferred: bool,
 }
 /// Asks for a key. A device that has one keeps it and sends its certificate request again.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1414,10 +1421,10 @@ pub struct GenerateKeyResponse {
 /// The birth certificate and everything that first boot needs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Install {
-    /// The certificate, X.509 DER.
+    /// The certificate, X.509 DER; empty: it is deferred, because the CA cannot be asked now.
     #[prost(bytes = "bytes", tag = "1")]
     pub certificate: ::prost::bytes::Bytes,
-    /// Its issuer's chain without the root, X.509 DER.
+    /// Its issuer's chain without the root, X.509 DER; empty if the certificate is deferred.
     #[prost(bytes = "bytes", repeated, tag = "2")]
     pub chain: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
     /// The trust anchors of the device.
@@ -1427,7 +1434,7 @@ pub struct Install {
     #[prost(string, tag = "4")]
     pub enrollment_url: ::prost::alloc::string::String,
 }
-/// The certificate is stored durably.
+/// All of it is stored durably.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InstallResponse {}
 /// Asks for the stored certificate and a proof.
@@ -1440,7 +1447,7 @@ pub struct ReadBack {
 /// The stored certificate and the proof.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadBackResponse {
-    /// The certificate as stored.
+    /// The certificate as stored; empty while it is deferred.
     #[prost(bytes = "bytes", tag = "1")]
     pub certificate: ::prost::bytes::Bytes,
     /// The chain as stored.
@@ -1480,9 +1487,9 @@ pub enum FactoryStep {
     Blank = 1,
     /// It has a key and no certificate.
     KeyReady = 2,
-    /// It has its key and its certificate.
+    /// It has its key and its certificate, or its certificate is deferred.
     Installed = 3,
-    /// It accepts no more factory commands.
+    /// It accepts no more factory commands; if its certificate is deferred, it accepts that one.
     Locked = 4,
 }
 impl FactoryStep {
@@ -5104,6 +5111,18 @@ pub struct IssueBirthCertificateRequest {
     /// PKCS#10 DER, at most 8 KiB. Only its public key and proof of possession are used.
     #[prost(bytes = "bytes", tag = "4")]
     pub csr: ::prost::bytes::Bytes,
+    /// Set when the unit was made and locked while the CA could not be asked. Only for a serial number that the
+    /// station has reserved. It is no part of what the request id stands for.
+    #[prost(message, optional, tag = "5")]
+    pub deferral: ::core::option::Option<Deferral>,
+}
+/// The word of a station about a unit that it made without the CA.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Deferral {
+    /// When it locked the unit, by its own clock: not before the serial number was reserved and not later than
+    /// now, give or take the clock tolerance of the CA.
+    #[prost(message, optional, tag = "1")]
+    pub made_at: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The certificate of one unit.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6338,6 +6357,15 @@ pub enum Reason {
     TooManyReserved = 84,
     /// The serial number is in a reservation that this request is not for.
     UnitReserved = 85,
+    /// No birth certificate is on record for the key that the caller proved: not yet, if its unit was made while
+    /// the CA could not be asked.
+    CertificateNotYetIssued = 86,
+    /// The unit of a deferred request is not reserved by the station that calls, or cannot have been made when
+    /// the station says.
+    DeferralNotAllowed = 87,
+    /// The unit was made while the CA could not be asked, and was refused its certificate for good: its serial
+    /// number is spent.
+    RefusedAfterDeferral = 88,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6432,6 +6460,9 @@ impl Reason {
             Self::ReservationsOut => "RESERVATIONS_OUT",
             Self::TooManyReserved => "TOO_MANY_RESERVED",
             Self::UnitReserved => "UNIT_RESERVED",
+            Self::CertificateNotYetIssued => "CERTIFICATE_NOT_YET_ISSUED",
+            Self::DeferralNotAllowed => "DEFERRAL_NOT_ALLOWED",
+            Self::RefusedAfterDeferral => "REFUSED_AFTER_DEFERRAL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6523,6 +6554,9 @@ impl Reason {
             "RESERVATIONS_OUT" => Some(Self::ReservationsOut),
             "TOO_MANY_RESERVED" => Some(Self::TooManyReserved),
             "UNIT_RESERVED" => Some(Self::UnitReserved),
+            "CERTIFICATE_NOT_YET_ISSUED" => Some(Self::CertificateNotYetIssued),
+            "DEFERRAL_NOT_ALLOWED" => Some(Self::DeferralNotAllowed),
+            "REFUSED_AFTER_DEFERRAL" => Some(Self::RefusedAfterDeferral),
             _ => None,
         }
     }

@@ -121,7 +121,10 @@ fn subject(reason: Reason) -> Subject {
         | Reason::ReservationWithdrawn
         | Reason::ReservationsOut
         | Reason::TooManyReserved
-        | Reason::UnitReserved => Subject::Unit,
+        | Reason::UnitReserved
+        | Reason::CertificateNotYetIssued
+        | Reason::DeferralNotAllowed
+        | Reason::RefusedAfterDeferral => Subject::Unit,
     }
 }
 

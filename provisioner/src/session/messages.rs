@@ -39,8 +39,8 @@ pub(crate) enum DeviceRequest {
     },
     GenerateKey,
     Install {
-        /// X.509 DER.
-        certificate: Vec<u8>,
+        /// X.509 DER; `None`: it is deferred, and comes without its chain.
+        certificate: Option<Vec<u8>>,
         bundle: Arc<ProvisioningBundle>,
     },
     /// Asks for what is installed, and for a signature over the nonce.
@@ -102,6 +102,8 @@ pub(crate) struct Greeting {
     pub(crate) firmware: String,
     pub(crate) key_types: Vec<String>,
     pub(crate) step: FactoryStep,
+    /// Whether it has all but its certificate.
+    pub(crate) certificate_deferred: bool,
 }
 
 /// How far a device is.
@@ -111,15 +113,15 @@ pub(crate) enum FactoryStep {
     Blank,
     /// It has a key and no certificate.
     KeyReady,
-    /// It has a key and a certificate.
+    /// It has a key and a certificate, or its certificate is deferred.
     Installed,
-    /// It takes no further factory commands.
+    /// It takes no further factory commands, but for a certificate that is deferred.
     Locked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReadBack {
-    /// X.509 DER.
+    /// X.509 DER; empty: it is deferred.
     pub(crate) certificate: Vec<u8>,
     /// X.509 DER.
     pub(crate) chain: Vec<Vec<u8>>,

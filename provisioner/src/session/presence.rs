@@ -61,6 +61,7 @@ mod tests {
             firmware: String::new(),
             key_types: Vec::new(),
             step: FactoryStep::Locked,
+            certificate_deferred: false,
         };
         let named = Some(Presence::Named(device));
         assert_eq!(Presence::of(&DeviceResponse::Hello(greeting)), named);

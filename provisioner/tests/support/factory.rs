@@ -279,6 +279,7 @@ fn answer(
                 _ => v1::FactoryStep::Blank,
             }
             .into(),
+            ..Default::default()
         }),
         Request::GenerateKey(_) if serial == "SN0007" => Response::Fault(v1::DeviceFault {
             code: v1::DeviceFaultCode::Storage.into(),

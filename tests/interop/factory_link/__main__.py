@@ -38,7 +38,7 @@ def _arguments():
     unit.add_argument("--idle-timeout", type=float, default=600.0, metavar="SECONDS")
     unit.add_argument(
         "--crash-after",
-        choices=("identity", "key", "install", "lock"),
+        choices=("identity", "key", "install", "lock", "certificate"),
         help="end hard when this has become durable, before the answer",
     )
 
@@ -64,7 +64,7 @@ def _arguments():
     checks.add_argument(
         "--exec-crash",
         metavar="COMMAND",
-        help="the same, ending hard after it stored {step}: identity, key, install or lock",
+        help="the same, ending hard after it stored {step}: identity, key, install, lock or certificate",
     )
     checks.add_argument(
         "--chain-later", action="store_true", help="the device verifies chains only before it uses them"

@@ -74,6 +74,10 @@ class Unit:
         """The answer to Hello."""
         return self.ask("hello", station.hello_body(product, serial, withdrawn))
 
+    def defers(self):
+        """Whether the device takes an installation without a certificate."""
+        return messages.DEFERRAL in expect(self.hello(serial=""), "hello")["capabilities"]
+
     def generate_key(self):
         """The key of the request that the device makes."""
         return station.request_key(expect(self.ask("generate_key", {"key_type": "p256"}), "generate_key"))
@@ -87,8 +91,13 @@ class Unit:
         """Reads back; it must be what was installed last."""
         nonce = secrets.token_bytes(messages.NONCE_LEN)
         station.check_read_back(
-            expect(self.ask("read_back", {"nonce": nonce}), "read_back"), nonce, self.installed
+            expect(self.ask("read_back", {"nonce": nonce}), "read_back"), nonce, self.installed, self.key
         )
+
+    def must_be_deferred(self, deferred):
+        """Refuses a unit that says something else about its certificate."""
+        if expect(self.hello(serial=""), "hello")["certificate_deferred"] != deferred:
+            raise Wrong(f"the device does not say that its certificate is {'' if deferred else 'not '}deferred")
 
     def state(self):
         """Identity and step; None for a device without identity. Changes nothing."""
@@ -170,6 +179,17 @@ class Bench:
     def installation(self, key, products=(PRODUCT,), serials=(SERIAL,)):
         """A good installation for this key."""
         return station.install_body(self.authority, self.authority.issue(key, products, serials))
+
+    def deferred_unit(self, step, **options):
+        """A unit at this step, INSTALLED or LOCKED, whose certificate is deferred, and that certificate."""
+        unit = self.unit(Step.KEY_READY, **options)
+        if not unit.defers():
+            raise Skipped("the device does not take an installation without a certificate")
+        body = self.installation(unit.key)
+        unit.install(station.deferred(body))
+        if step == Step.LOCKED:
+            expect(unit.ask("lock", {}), "lock")
+        return unit, body
 
     def clear(self):
         """Ends what a check has left running."""

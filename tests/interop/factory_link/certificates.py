@@ -51,12 +51,19 @@ def check_subject(certificate, product, serial):
             raise Unfit(f"the subject's {what} is {values}, not {wanted!r}")
 
 
-def check_chain(certificate, chain, anchors):
-    """Refuses a chain that does not lead from the certificate to one of the anchors. No clock is asked."""
-    if len(chain) > CHAIN_MAX or not 1 <= len(anchors) <= ANCHORS_MAX:
-        raise Unfit(f"{len(chain)} certificates in the chain and {len(anchors)} anchors")
+def check_anchors(anchors):
+    """Refuses a number of anchors that is not allowed, and one that is not self-signed."""
+    if not 1 <= len(anchors) <= ANCHORS_MAX:
+        raise Unfit(f"{len(anchors)} anchors")
     for anchor in anchors:
         _check_issued(anchor, anchor, "an anchor is not self-signed")
+
+
+def check_chain(certificate, chain, anchors):
+    """Refuses a chain that does not lead from the certificate to one of the anchors. No clock is asked."""
+    if len(chain) > CHAIN_MAX:
+        raise Unfit(f"{len(chain)} certificates in the chain")
+    check_anchors(anchors)
     for child, issuer in zip([certificate, *chain], chain):
         _check_issued(child, issuer, "the chain is broken")
     last = [certificate, *chain][-1]

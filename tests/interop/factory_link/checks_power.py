@@ -18,7 +18,7 @@ CHECKS = Checks()
 # When the power is cut, in parts of the time that the device takes for the request. None: when the answer is
 # there.
 _PARTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, None)
-_CUTS_AGAIN = [part / 24 for part in range(27)]
+CUTS_AGAIN = [part / 24 for part in range(27)]
 # For each request, the step before it and the step after it.
 _REQUESTS = [
     ("hello", None, Step.BLANK),
@@ -141,7 +141,7 @@ def _between(bench):
 def _key_cuts(bench):
     other, unit = bench.unit(Step.BLANK), bench.unit(Step.BLANK)
     seconds = _time_of(other, "generate_key", {"key_type": "p256"})
-    for part in _CUTS_AGAIN:
+    for part in CUTS_AGAIN:
         _cut(unit, "generate_key", {"key_type": "p256"}, part * seconds)
     unit.key = unit.generate_key()
     unit.restart()
@@ -156,7 +156,7 @@ def _key_cuts(bench):
 def _rework_cuts(bench):
     unit = bench.unit(Step.INSTALLED)
     seconds = _time_of(unit, "install", unit.installed)
-    for number, part in enumerate(_CUTS_AGAIN):
+    for number, part in enumerate(CUTS_AGAIN):
         authority = certificates.Authority(1 + number % 2)
         new = station.install_body(authority, authority.issue(unit.key, [PRODUCT], [SERIAL]))
         _cut(unit, "install", new, part * seconds)
@@ -180,7 +180,7 @@ def _withdrawal_cuts(bench):
     unit = bench.unit(Step.KEY_READY)
     seconds = _time_of(unit, "hello", station.hello_body(PRODUCT, OTHER_SERIAL, [SERIAL]))
     serials = [OTHER_SERIAL, SERIAL]
-    for part in _CUTS_AGAIN:
+    for part in CUTS_AGAIN:
         body = station.hello_body(PRODUCT, serials[1], [serials[0]])
         _cut(unit, "hello", body, part * seconds)
         identity, step = unit.state() or (None, None)

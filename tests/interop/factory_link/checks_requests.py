@@ -67,6 +67,9 @@ def _check_outcome(unit, request, body, answer, outcome):
 )
 def _cell(bench, request, step, outcome):
     unit = bench.unit(step)
+    if (request, step) == ("install", Step.LOCKED) and unit.defers():
+        # It answers again what is done already.
+        outcome = step
     body = body_of(bench, unit, request)
     number = unit.session.next_exchange()
     payload = messages.station_message(number, request, body)

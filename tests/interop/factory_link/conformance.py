@@ -2,6 +2,7 @@
 
 import tempfile
 
+import checks_deferral
 import checks_frames
 import checks_install
 import checks_power
@@ -14,7 +15,7 @@ from station import Wrong
 def run(arguments):
     """Prints a line for each check; the number of broken rules."""
     broken = 0
-    for module in (checks_frames, checks_requests, checks_install, checks_power):
+    for module in (checks_frames, checks_requests, checks_install, checks_power, checks_deferral):
         for name, rule, function in module.CHECKS.all:
             if arguments.only and arguments.only not in name:
                 continue

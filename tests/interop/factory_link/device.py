@@ -105,6 +105,8 @@ class Device:
             "firmware": FIRMWARE,
             "key_types": ["p256"],
             "step": self._store.step(),
+            "capabilities": [messages.DEFERRAL],
+            "certificate_deferred": self._store.is_deferred(),
         }
 
     def _withdrawn(self, hello, identity):
@@ -144,30 +146,66 @@ class Device:
 
     def _install(self, install):
         self._need(Step.KEY_READY)
+        install.setdefault("trust_bundle", {"version": 0, "anchors": []})
         if self._store.step() == Step.LOCKED:
-            raise Refused(Fault.LOCKED, "this unit is locked")
-        bundle = install.get("trust_bundle", {"version": 0, "anchors": []})
-        key, identity = self._key(), self._identity()
+            self._install_on_locked(install)
+            return {}
         try:
-            _check_installation(install, bundle, key.public_key(), identity)
+            if install["certificate"]:
+                _check_certificate(install, self._key().public_key(), self._identity())
+            else:
+                self._check_deferred(install)
+            _check_url(install["enrollment_url"])
         except certificates.Unfit as unfit:
             raise Refused(Fault.REJECTED, str(unfit)) from unfit
-        self._store.keep_installation(
-            install["certificate"], install["chain"], bundle, install["enrollment_url"]
-        )
+        self._keep(install)
         self._stored("install")
         return {}
+
+    def _check_deferred(self, install):
+        if self._store.step() >= Step.INSTALLED and not self._store.is_deferred():
+            raise certificates.Unfit("this unit has its certificate")
+        if install["chain"]:
+            raise certificates.Unfit("there is a chain and no certificate")
+        certificates.check_anchors(
+            [certificates.load(each) for each in install["trust_bundle"]["anchors"]]
+        )
+
+    def _install_on_locked(self, install):
+        """Takes the certificate that is deferred, and nothing else; what is stored already is taken again."""
+        stored = self._store.installation()
+        parts = ("certificate", "chain")
+        if not self._store.is_deferred():
+            same = all(install[part] == stored[part] for part in parts)
+        elif not install["certificate"]:
+            same = install == stored
+        else:
+            new = stored | {part: install[part] for part in parts}
+            try:
+                _check_certificate(new, self._key().public_key(), self._identity())
+            except certificates.Unfit as unfit:
+                raise Refused(Fault.REJECTED, str(unfit)) from unfit
+            self._keep(new)
+            self._stored("certificate")
+            return
+        if not same:
+            raise Refused(Fault.LOCKED, "this unit is locked")
+
+    def _keep(self, install):
+        self._store.keep_installation(
+            install["certificate"], install["chain"], install["trust_bundle"], install["enrollment_url"]
+        )
 
     def _read_back(self, request):
         self._need(Step.INSTALLED)
         if len(request["nonce"]) != messages.NONCE_LEN:
             raise Refused(Fault.UNEXPECTED, "the nonce has not 32 bytes")
-        certificate, chain, anchors = self._store.installation()
+        stored = self._store.installation()
         signature = self._key().sign(messages.READ_BACK_PREFIX + request["nonce"], ec.ECDSA(hashes.SHA256()))
         return {
-            "certificate": certificate,
-            "chain": chain,
-            "anchors_digest": certificates.anchors_digest(anchors),
+            "certificate": stored["certificate"],
+            "chain": stored["chain"],
+            "anchors_digest": certificates.anchors_digest(stored["trust_bundle"]["anchors"]),
             "signature": signature,
         }
 
@@ -188,7 +226,7 @@ def _fault(code, error):
     return {"code": code, "message": str(error)[:MESSAGE_MAX]}
 
 
-def _check_installation(install, bundle, key, identity):
+def _check_certificate(install, key, identity):
     certificate = certificates.load(install["certificate"])
     if certificates.public_bytes(certificate.public_key()) != certificates.public_bytes(key):
         raise certificates.Unfit("the certificate is for another key")
@@ -196,9 +234,11 @@ def _check_installation(install, bundle, key, identity):
     certificates.check_chain(
         certificate,
         [certificates.load(each) for each in install["chain"]],
-        [certificates.load(each) for each in bundle["anchors"]],
+        [certificates.load(each) for each in install["trust_bundle"]["anchors"]],
     )
-    url = install["enrollment_url"]
+
+
+def _check_url(url):
     try:
         fits = url == "" or (url.startswith("https://") and urllib.parse.urlsplit(url).hostname)
     except ValueError:

@@ -4,6 +4,7 @@ import enum
 
 PROTOCOL_VERSION = 1
 NONCE_LEN = 32
+DEFERRAL = "deferral"
 READ_BACK_PREFIX = b"touchmark read-back v1\0"
 
 
@@ -61,6 +62,8 @@ _FIELDS = {
         (3, "firmware", "text", False),
         (4, "key_types", "text", True),
         (5, "step", "uint32", False),
+        (6, "capabilities", "text", True),
+        (7, "certificate_deferred", "bool", False),
     ],
     "DeviceId": [(1, "product", "text", False), (2, "serial", "text", False)],
     "GenerateKey": [(1, "key_type", "text", False)],

@@ -148,10 +148,17 @@ def install_body(authority, certificate, url=URL, version=1):
     }
 
 
-def check_proof(body, nonce):
-    """Refuses a read-back whose signature is not by the key of its certificate."""
+def deferred(installation):
+    """The fields of an Install without its certificate."""
+    return installation | {"certificate": b"", "chain": []}
+
+
+def check_proof(body, nonce, key=None):
+    """Refuses a read-back whose signature is not by the key of its certificate, or by this one if the
+    certificate is deferred."""
     try:
-        key = certificates.load(body["certificate"]).public_key()
+        if body["certificate"] or key is None:
+            key = certificates.load(body["certificate"]).public_key()
         key.verify(body["signature"], messages.READ_BACK_PREFIX + nonce, ec.ECDSA(hashes.SHA256()))
     except certificates.Unfit as unfit:
         raise Wrong(str(unfit)) from unfit
@@ -159,13 +166,13 @@ def check_proof(body, nonce):
         raise Wrong("the read-back's signature does not verify") from error
 
 
-def check_read_back(body, nonce, installed):
+def check_read_back(body, nonce, installed, key=None):
     """Refuses a read-back that does not prove exactly this installation."""
     if (body["certificate"], body["chain"]) != (installed["certificate"], installed["chain"]):
         raise Wrong("the certificate or chain read back are not those that were installed")
     if body["anchors_digest"] != certificates.anchors_digest(installed["trust_bundle"]["anchors"]):
         raise Wrong("the anchors' digest is not that of the anchors that were installed")
-    check_proof(body, nonce)
+    check_proof(body, nonce, key)
 
 
 def whole_session(session, product, serial, authority=None, say=lambda line: None):

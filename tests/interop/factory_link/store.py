@@ -72,10 +72,18 @@ class Store:
         )
 
     def installation(self):
-        """Certificate, chain and anchors, as stored."""
+        """The fields of the Install that is stored, as they came; the certificate is empty if it is deferred."""
         stored = json.loads(self.read("install.json"))
-        return (
-            bytes.fromhex(stored["certificate"]),
-            [bytes.fromhex(each) for each in stored["chain"]],
-            [bytes.fromhex(each) for each in stored["anchors"]],
-        )
+        return {
+            "certificate": bytes.fromhex(stored["certificate"]),
+            "chain": [bytes.fromhex(each) for each in stored["chain"]],
+            "trust_bundle": {
+                "version": stored["version"],
+                "anchors": [bytes.fromhex(each) for each in stored["anchors"]],
+            },
+            "enrollment_url": stored["url"],
+        }
+
+    def is_deferred(self):
+        """Whether an installation is stored and its certificate is deferred."""
+        return self.step() >= Step.INSTALLED and not self.installation()["certificate"]

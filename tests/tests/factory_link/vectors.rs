@@ -111,13 +111,20 @@ fn install_fields(install: &v1::Install) -> Value {
 
 fn hello_response_fields(hello: &v1::HelloResponse) -> Value {
     let device = hello.device.clone().unwrap();
-    json!({
+    let mut fields = json!({
         "protocol_version": hello.protocol_version,
         "device": { "product": device.product, "serial": device.serial },
         "firmware": hello.firmware,
         "key_types": hello.key_types,
         "step": hello.step,
-    })
+    });
+    if !hello.capabilities.is_empty() {
+        fields["capabilities"] = hello.capabilities.clone().into();
+    }
+    if hello.certificate_deferred {
+        fields["certificate_deferred"] = true.into();
+    }
+    fields
 }
 
 fn read_back_fields(read_back: &v1::ReadBackResponse) -> Value {

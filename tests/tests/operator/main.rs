@@ -372,6 +372,7 @@ async fn a_unit_of_an_earlier_order_is_refused_with_the_true_reason() {
     factory.born(&site.station, &site.order, &device).await;
     let later = factory.order(OrderTerms::new(20, &["line-1"])).await;
     let request = proto::v1::IssueBirthCertificateRequest {
+        deferral: None,
         request_id: vec![7; 16].into(),
         ..device.birth_request(&later)
     };

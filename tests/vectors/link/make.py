@@ -142,6 +142,11 @@ def messages():
                       "enrollment_url": "https://ca.example.com:8443"}},
          message(4, octets(1, leaf) + repeated(2, [issuer])
                  + message(3, number(1, 1) + repeated(2, [root])) + octets(4, "https://ca.example.com:8443"))),
+        ("Install without a certificate", 8,
+         {"install": {"certificate": "", "chain": [],
+                      "trust_bundle": {"version": 1, "anchors": [root.hex()]},
+                      "enrollment_url": "https://ca.example.com:8443"}},
+         message(4, message(3, number(1, 1) + repeated(2, [root])) + octets(4, "https://ca.example.com:8443"))),
         ("ReadBack", 4, {"read_back": {"nonce": nonce.hex()}}, message(5, octets(1, nonce))),
         ("Lock", 5, {"lock": {}}, message(6, b"")),
     ]
@@ -151,12 +156,23 @@ def messages():
                     "firmware": "fw 1.0", "key_types": ["p256"], "step": 1}},
          message(2, number(1, 1) + message(2, octets(1, "cam-2") + octets(2, "SN000123"))
                  + octets(3, "fw 1.0") + repeated(4, ["p256"]) + number(5, 1))),
+        ("HelloResponse of a locked unit whose certificate is deferred", 9,
+         {"hello": {"protocol_version": 1, "device": {"product": "cam-2", "serial": "SN000123"},
+                    "firmware": "fw 1.1", "key_types": ["p256"], "step": 4, "capabilities": ["deferral"],
+                    "certificate_deferred": True}},
+         message(2, number(1, 1) + message(2, octets(1, "cam-2") + octets(2, "SN000123"))
+                 + octets(3, "fw 1.1") + repeated(4, ["p256"]) + number(5, 4) + repeated(6, ["deferral"])
+                 + number(7, 1))),
         ("GenerateKeyResponse", 2, {"generate_key": {"csr": csr.hex()}}, message(3, octets(1, csr))),
         ("InstallResponse", 3, {"install": {}}, message(4, b"")),
         ("ReadBackResponse", 4,
          {"read_back": {"certificate": leaf.hex(), "chain": [issuer.hex()], "anchors_digest": digest.hex(),
                         "signature": signature.hex()}},
          message(5, octets(1, leaf) + repeated(2, [issuer]) + octets(3, digest) + octets(4, signature))),
+        ("ReadBackResponse without a certificate", 10,
+         {"read_back": {"certificate": "", "chain": [], "anchors_digest": digest.hex(),
+                        "signature": signature.hex()}},
+         message(5, octets(3, digest) + octets(4, signature))),
         ("LockResponse", 5, {"lock": {}}, message(6, b"")),
         ("the fault DAMAGED_FRAME", 0, {"fault": {"code": 1, "message": "send it again"}},
          message(7, number(1, 1) + octets(2, "send it again"))),

@@ -53,6 +53,8 @@ struct RecordFile {
     notification_pending: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_group: Option<KeyGroup>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    certificate_deferred: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,6 +83,7 @@ impl From<&Record> for RecordFile {
             renewal_info: record.renewal_info.as_ref().map(RenewalInfoFile::from),
             notification_pending: record.notification_pending,
             key_group: record.key_group.clone(),
+            certificate_deferred: record.certificate_deferred,
         }
     }
 }
@@ -93,7 +96,10 @@ impl TryFrom<RecordFile> for Record {
         if device.is_none() && file.factory > FactoryStep::Blank {
             return Err("it has a key but does not say whose".to_owned());
         }
-        if file.enrolment.is_some() && file.factory < FactoryStep::Installed {
+        if file.certificate_deferred && file.factory < FactoryStep::Installed {
+            return Err("its certificate is deferred, and nothing else is installed".to_owned());
+        }
+        if file.enrolment.is_some() && (file.factory < FactoryStep::Installed || file.certificate_deferred) {
             return Err("it enrolled without a birth certificate".to_owned());
         }
         if let Some(renewal) = &file.renewal {
@@ -116,6 +122,7 @@ impl TryFrom<RecordFile> for Record {
             renewal_info: file.renewal_info.map(RenewalInfo::try_from).transpose()?,
             notification_pending: file.notification_pending,
             key_group: file.key_group,
+            certificate_deferred: file.certificate_deferred,
         })
     }
 }
@@ -298,9 +305,22 @@ mod tests {
         }
     }
 
+    fn deferred() -> Record {
+        Record { certificate_deferred: true, enrolment: None, server_time_known: false, ..enrolled() }
+    }
+
+    #[test]
+    fn a_deferred_certificate_needs_an_installation_and_enrols_nobody() {
+        let text = String::from_utf8(deferred().to_json().unwrap()).unwrap();
+        assert!(Record::from_json(text.replace("\"locked\"", "\"key-ready\"").as_bytes()).is_err());
+        let enrolled = Record { certificate_deferred: true, ..enrolled() };
+        assert!(Record::from_json(&enrolled.to_json().unwrap()).is_err());
+        assert!(!deferred().is_born());
+    }
+
     #[test]
     fn what_is_written_is_read_again() {
-        for record in [Record::default(), enrolled(), renewing()] {
+        for record in [Record::default(), enrolled(), renewing(), deferred()] {
             assert_eq!(Record::from_json(&record.to_json().unwrap()).unwrap(), record);
         }
     }

@@ -39,6 +39,13 @@ pub struct Issued {
     pub anchors: Vec<Vec<u8>>,
 }
 
+impl Issued {
+    /// What is installed before there is a certificate.
+    pub fn deferred(&self) -> Self {
+        Self { certificate: Vec::new(), chain: Vec::new(), ..self.clone() }
+    }
+}
+
 impl CertificateSpec {
     pub fn birth(product: &str, serial: &str) -> Self {
         Self {
@@ -80,6 +87,11 @@ impl Issuers {
             chain: vec![from.certificate.clone()],
             anchors: vec![self.root.clone()],
         }
+    }
+
+    /// The anchors of a trust bundle.
+    pub fn root_only(&self) -> Vec<Vec<u8>> {
+        vec![self.root.clone()]
     }
 
     /// A server's certificate chain and key (PEM).

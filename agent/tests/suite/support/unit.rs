@@ -18,7 +18,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::days::now;
-use super::issuers::{CertificateSpec, Issuers};
+use super::issuers::{CertificateSpec, Issued, Issuers};
 use super::station::{Bench, agent};
 
 /// Takes a unit through the factory.
@@ -96,6 +96,77 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A session of a station with a unit, in one process.
+pub struct Session {
+    dialogue: Dialogue,
+    exchange: u32,
+}
+
+impl Session {
+    /// Begins one; `Err` when the unit's disk fails.
+    pub fn begin(state: &Path, storage: Storage) -> Result<Self, String> {
+        let state = State::open_or_create(state, storage).map_err(|error| error.to_string())?;
+        Ok(Self { dialogue: Dialogue::new(state, clock_at(now())), exchange: 0 })
+    }
+
+    /// The answer to one request; `Err`: the message of a fault.
+    pub fn ask(&mut self, request: Request) -> Result<Response, String> {
+        self.exchange += 1;
+        let question =
+            v1::StationMessage { exchange: self.exchange, request: Some(request), from_station: true };
+        let answer = self.dialogue.answer(&question.encode_to_vec());
+        match v1::DeviceMessage::decode(answer.as_slice()).unwrap().response.unwrap() {
+            Response::Fault(fault) => Err(fault.message),
+            response => Ok(response),
+        }
+    }
+
+    /// Greets the unit as cam-2/SN1.
+    pub fn hello(&mut self) -> Result<v1::HelloResponse, String> {
+        let hello = v1::Hello {
+            protocol_version: 1,
+            assigned_serial: "SN1".to_owned(),
+            product: "cam-2".to_owned(),
+            withdrawn_serials: Vec::new(),
+        };
+        match self.ask(Request::Hello(hello))? {
+            Response::Hello(hello) => Ok(hello),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn csr(&mut self) -> Result<Vec<u8>, String> {
+        match self.ask(Request::GenerateKey(v1::GenerateKey { key_type: "p256".to_owned() }))? {
+            Response::GenerateKey(answer) => Ok(answer.csr.to_vec()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn install(&mut self, credential: &Issued, url: &str) -> Result<(), String> {
+        let install = v1::Install {
+            certificate: credential.certificate.clone().into(),
+            chain: credential.chain.iter().cloned().map(Into::into).collect(),
+            trust_bundle: Some(v1::TrustBundle {
+                version: 1,
+                anchors: credential.anchors.iter().cloned().map(Into::into).collect(),
+            }),
+            enrollment_url: url.to_owned(),
+        };
+        self.ask(Request::Install(install)).map(drop)
+    }
+
+    pub fn read_back(&mut self) -> Result<v1::ReadBackResponse, String> {
+        match self.ask(Request::ReadBack(v1::ReadBack { nonce: vec![3; 32].into() }))? {
+            Response::ReadBack(answer) => Ok(answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn lock(&mut self) -> Result<(), String> {
+        self.ask(Request::Lock(v1::Lock {})).map(drop)
+    }
+}
+
 /// A whole factory session in one process; `Err` when the device says that its disk fails.
 pub fn bench(
     state: &Path,
@@ -104,50 +175,16 @@ pub fn bench(
     url: &str,
     keys: &mut BTreeSet<KeyFingerprint>,
 ) -> Result<(), String> {
-    let state = State::open_or_create(state, storage).map_err(|error| error.to_string())?;
-    let mut dialogue = Dialogue::new(state, clock_at(now()));
-    let mut exchange = 0;
-    let mut ask = |request| {
-        exchange += 1;
-        let question =
-            v1::StationMessage { exchange, request: Some(request), from_station: true }.encode_to_vec();
-        let answer = v1::DeviceMessage::decode(dialogue.answer(&question).as_slice()).unwrap();
-        match answer.response.unwrap() {
-            Response::Fault(fault) => Err(fault.message),
-            response => Ok(response),
-        }
-    };
-    let Response::Hello(hello) = ask(Request::Hello(v1::Hello {
-        protocol_version: 1,
-        assigned_serial: "SN1".to_owned(),
-        product: "cam-2".to_owned(),
-        withdrawn_serials: Vec::new(),
-    }))?
-    else {
-        panic!("no hello")
-    };
+    let mut session = Session::begin(state, storage)?;
+    let hello = session.hello()?;
     if hello.step() < v1::FactoryStep::Installed {
-        let Response::GenerateKey(answer) =
-            ask(Request::GenerateKey(v1::GenerateKey { key_type: "p256".to_owned() }))?
-        else {
-            panic!("no key")
-        };
-        keys.insert(Csr::from_der(&answer.csr).unwrap().public_key().fingerprint());
-        let credential =
-            issuers.credential(&issuers.factory, &answer.csr, &CertificateSpec::birth("cam-2", "SN1"));
-        ask(Request::Install(v1::Install {
-            certificate: credential.certificate.into(),
-            chain: credential.chain.into_iter().map(Into::into).collect(),
-            trust_bundle: Some(v1::TrustBundle {
-                version: 1,
-                anchors: credential.anchors.into_iter().map(Into::into).collect(),
-            }),
-            enrollment_url: url.to_owned(),
-        }))?;
+        let csr = session.csr()?;
+        keys.insert(Csr::from_der(&csr).unwrap().public_key().fingerprint());
+        let spec = CertificateSpec::birth("cam-2", "SN1");
+        session.install(&issuers.credential(&issuers.factory, &csr, &spec), url)?;
     }
-    ask(Request::ReadBack(v1::ReadBack { nonce: vec![3; 32].into() }))?;
-    ask(Request::Lock(v1::Lock {}))?;
-    Ok(())
+    session.read_back()?;
+    session.lock()
 }
 
 /// For calls in the test's process: at most twenty seconds, without long pauses.

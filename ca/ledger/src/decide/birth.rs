@@ -1,8 +1,11 @@
 //! Birth certificates, and what becomes of the units.
 
+use std::time::SystemTime;
+
 use identity::{DeviceId, KeyFingerprint, Principal, Role, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
+use crate::deferral::may_have_made;
 use crate::{
     CertificateStatus, Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, RevokedCertificate, View,
     WorkOrderFacts, WorkOrderId, WorkOrderState,
@@ -20,15 +23,21 @@ impl<V: View> Rules<'_, V> {
         work_order: WorkOrderId,
         device: &DeviceId,
         key: &KeyFingerprint,
+        made_at: Option<SystemTime>,
     ) -> Outcome<Option<EntryNumber>, V> {
         let order = self.order_of_station(caller, work_order)?;
         if let Some(known) = self.view.device(device)? {
-            return self.born_before(caller, &known, &order, key);
+            let before = self.born_before(caller, &known, &order, key)?;
+            // A rework is asked for before it is done: nobody reserves a number that a unit has.
+            return match (before, made_at) {
+                (None, Some(_)) => Err(Conflict::NotReserved(device.clone()).into()),
+                (before, _) => Ok(before),
+            };
         }
         if let Some(first) = self.view.key(key)? {
             return Err(self.duplicate(device, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
         }
-        self.order_allows(caller, &order, device)?;
+        self.order_allows(caller, &order, device, made_at)?;
         Ok(None)
     }
 
@@ -195,9 +204,17 @@ impl<V: View> Rules<'_, V> {
         caller: Option<&Principal>,
         order: &WorkOrderFacts,
         device: &DeviceId,
+        made_at: Option<SystemTime>,
     ) -> Outcome<(), V> {
         let (work_order, terms) = (order.id, &order.terms);
-        let is_reserved = self.is_reserved_for(caller, order, device)?;
+        let reservation = self.reserved_for(caller, order, device)?;
+        if let Some(made_at) = made_at {
+            let reservation = reservation.as_ref().ok_or_else(|| Conflict::NotReserved(device.clone()))?;
+            if !may_have_made(reservation, made_at, self.now) {
+                return Err(Conflict::NotMadeThen(device.clone()).into());
+            }
+        }
+        let is_reserved = reservation.is_some();
         match is_reserved {
             true => order_is_not_stopped(order)?,
             false => self.order_is_open(order)?,

@@ -152,21 +152,26 @@ impl<V: View> Rules<'_, V> {
         })
     }
 
-    /// Whether the unit is reserved for the caller under this order: then its quota is spent already.
-    pub(super) fn is_reserved_for(
+    /// The reservation that the unit is out for, if it is the caller's under this order: then its quota is
+    /// spent already.
+    pub(super) fn reserved_for(
         &self,
         caller: Option<&Principal>,
         order: &WorkOrderFacts,
         device: &DeviceId,
-    ) -> Outcome<bool, V> {
-        let Some(unit) = self.view.reserved_unit(device)? else { return Ok(false) };
+    ) -> Outcome<Option<ReservationFacts>, V> {
+        let Some(unit) = self.view.reserved_unit(device)? else { return Ok(None) };
         if unit.withdrawn {
             return Err(Conflict::UnitWithdrawn(device.clone()).into());
         }
         let reservation = self.view.reservation(unit.reservation)?;
-        let own = reservation
-            .is_some_and(|known| known.work_order == order.id && station_of(caller) == Some(&known.station));
-        if own { Ok(true) } else { Err(Conflict::UnitReserved(device.clone()).into()) }
+        let own = |known: &ReservationFacts| {
+            known.work_order == order.id && station_of(caller) == Some(&known.station)
+        };
+        match reservation.filter(own) {
+            Some(known) => Ok(Some(known)),
+            None => Err(Conflict::UnitReserved(device.clone()).into()),
+        }
     }
 
     /// The reservation, if the caller holds it. Others are not told that it exists.

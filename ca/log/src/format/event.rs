@@ -39,10 +39,11 @@ impl From<&Event> for Record {
                     serials: texts(serials),
                 })
             }
-            Event::BirthIssued { work_order, device, certificate, replaces } => {
+            Event::BirthIssued { work_order, device, certificate, made_at, replaces } => {
                 Self::BirthIssued(proto::Certificate {
                     work_order: work_order.0,
                     holder: device.to_string(),
+                    made_at_ms: made_at.map(milliseconds),
                     replaces: revocation::records(replaces),
                     ..proto::Certificate::of(certificate)
                 })
@@ -190,6 +191,7 @@ pub(super) fn of(record: Record) -> Option<Event> {
         Record::BirthIssued(record) => Event::BirthIssued {
             work_order: WorkOrderId(record.work_order),
             device: record.holder.parse().ok()?,
+            made_at: optional_time(record.made_at_ms)?,
             replaces: revocation::revoked_certificates(&record.replaces)?,
             certificate: record.certificate()?,
         },

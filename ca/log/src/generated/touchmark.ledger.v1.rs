@@ -127,6 +127,10 @@ pub struct Certificate {
     /// Birth certificates after a rework: the certificates that were revoked for it.
     #[prost(message, repeated, tag = "13")]
     pub replaces: ::prost::alloc::vec::Vec<RevokedCertificate>,
+    /// Birth certificates of units that were made while the CA could not be asked: when, by the station's clock,
+    /// milliseconds since 1970.
+    #[prost(uint64, optional, tag = "14")]
+    pub made_at_ms: ::core::option::Option<u64>,
 }
 /// A certificate that an entry revoked.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,6 +1,7 @@
 //! Certificates: issued ones, listings, chains and roots.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use authority::{BirthRequest, CertificateSelection, Refused, TrustBundle};
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use proto::v1;
 use store::{CertificateRecord, Released};
 
 use super::device::{device_id, device_message};
-use super::time::{time, timestamp};
+use super::time::{time, timestamp, whole_milliseconds};
 use super::work_order::work_order_id;
 use super::{bad, request_id};
 
@@ -48,7 +49,15 @@ pub(in crate::grpc) fn birth_request(
         work_order: work_order_id("work_order", &message.work_order)?,
         device: device_id(message.device)?,
         csr: message.csr,
+        made_at: message.deferral.map(made_at).transpose()?,
     })
+}
+
+fn made_at(deferral: v1::Deferral) -> Result<SystemTime, Refused> {
+    match deferral.made_at {
+        Some(made_at) => Ok(whole_milliseconds(time("deferral.made_at", made_at)?)),
+        None => Err(bad("deferral.made_at", "is missing")),
+    }
 }
 
 pub(in crate::grpc) fn issued(released: &Released) -> v1::IssuedCertificate {

@@ -17,6 +17,16 @@ pub(super) fn time(field: &'static str, time: Timestamp) -> Result<SystemTime, R
     }
 }
 
+/// The time without what is below a millisecond, as the ledger keeps it.
+pub(super) fn whole_milliseconds(time: SystemTime) -> SystemTime {
+    let below = Duration::from_nanos(u64::from(nanos(time) % 1_000_000));
+    time.checked_sub(below).unwrap_or(time)
+}
+
+fn nanos(time: SystemTime) -> u32 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos()
+}
+
 pub(in crate::grpc) fn timestamp(time: SystemTime) -> Timestamp {
     time.into()
 }

@@ -67,6 +67,7 @@ fn conflict_reason(why: &Conflict) -> Reason {
         Conflict::ReservationsOut { .. } => Reason::ReservationsOut,
         Conflict::TooManyReserved { .. } => Reason::TooManyReserved,
         Conflict::UnitReserved(_) => Reason::UnitReserved,
+        Conflict::NotReserved(_) | Conflict::NotMadeThen(_) => Reason::DeferralNotAllowed,
         Conflict::WorkOrderNotOpen { state: WorkOrderState::Paused, .. } => Reason::WorkOrderPaused,
         Conflict::WorkOrderNotOpen { state: WorkOrderState::Open | WorkOrderState::Closed, .. } => {
             Reason::WorkOrderClosed

@@ -165,7 +165,11 @@ impl Bench {
     pub(crate) fn birth(&self, order: u64, serial: u64, key_number: u64) -> Command {
         let certificate = self.certificate(IssuerName::Factory, ProfileName::Idevid, key(key_number));
         let action = Action::Issue {
-            subject: IssuanceSubject::Birth { work_order: WorkOrderId(order), device: device(serial) },
+            subject: IssuanceSubject::Birth {
+                work_order: WorkOrderId(order),
+                device: device(serial),
+                made_at: None,
+            },
             certificate,
         };
         self.command(station("line-3"), Some(question(1, order, serial, key_number)), action)

@@ -108,8 +108,10 @@ pub(crate) async fn serials_that_begin_with_one_another_are_listed_in_order(benc
             let certificate = bench.certificate(IssuerName::Factory, ProfileName::Idevid, key);
             let device = format!("cam-2/{serial}").parse().unwrap();
             let work_order = WorkOrderId(half as u64 + 1);
-            let action =
-                Action::Issue { subject: IssuanceSubject::Birth { work_order, device }, certificate };
+            let action = Action::Issue {
+                subject: IssuanceSubject::Birth { work_order, device, made_at: None },
+                certificate,
+            };
             bench.done(bench.command(station("line-3"), Some(bench.draw()), action)).await;
         }
     }

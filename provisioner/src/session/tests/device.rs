@@ -46,6 +46,7 @@ impl Device {
                     firmware: "1.0".into(),
                     key_types: vec![KEY_TYPE.into()],
                     step,
+                    certificate_deferred: false,
                 })
             }
             _ if self.locked => fault(FaultCode::Locked),
@@ -55,7 +56,8 @@ impl Device {
                 DeviceResponse::Csr(request.der().to_vec())
             }
             DeviceRequest::Install { certificate, bundle } => {
-                self.installed = Some((certificate.clone(), Arc::clone(bundle)));
+                let certificate = certificate.clone().unwrap_or_default();
+                self.installed = Some((certificate, Arc::clone(bundle)));
                 DeviceResponse::Installed
             }
             DeviceRequest::ReadBack { nonce } => match (&self.installed, &self.key) {
