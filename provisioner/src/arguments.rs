@@ -31,9 +31,9 @@ pub struct Arguments {
 pub(crate) enum Command {
     /// Make units of a work order.
     ///
-    /// Units that are already done are skipped; unfinished ones are finished. The CA is asked about each unit
-    /// before the unit is told anything. A unit that is to be made again (rework) must be erased first,
-    /// whichever station made it. Ctrl-C finishes the units on the bench and begins no others; a second
+    /// Units that are already done are skipped; unfinished ones are finished. A unit is told only a serial
+    /// number that the CA has reserved for this station. A unit that is to be made again (rework) must be erased
+    /// first, whichever station made it. Ctrl-C finishes the units on the bench and begins no others; a second
     /// Ctrl-C aborts them, and `resume` finishes them.
     #[command(after_help = PROVISION_HELP)]
     Provision(ProvisionArguments),
@@ -106,6 +106,10 @@ pub(crate) struct ProvisionArguments {
     /// Make at most this many units.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
+    /// Reserve whole blocks of units and keep what is left of them after the run, for a line that may lose the
+    /// CA.
+    #[arg(long)]
+    pub(crate) keep_reservation: bool,
     /// Print what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -317,8 +321,9 @@ Serials:
   mistakes. All mistakes are told at once, and nothing is begun. A column `slot` says the slot of a
   unit. A pipe or a terminal is read line by line as it comes: a mistake costs its line alone, is told
   at once and counted (exit status 6).
-  Without --serials the units are those of the work order: its range, or its manifest. Stations that
-  share a range begin in parts of their own.
+  Without --serials the units are those of the work order: its range, or its manifest.
+  The CA reserves serial numbers for this station before units are told them, in blocks: no other
+  station and no other order uses them. What no unit was told goes back at the end of the run.
 
 station.toml:
   server = \"https://ca.example.com:8443\"  the CA
@@ -337,6 +342,10 @@ station.toml:
                             another program; then the slot takes no further units in this run
   device-root = \"/\"         where sys and dev are, for usb= and usb-path=
   ca-patience-s = 60        how long a call is repeated while the CA cannot answer
+  reserve-units = 500       the most units of one block, 1 to 1000; by default as the CA is configured
+  reserve-hours = 12        how long units of a block may be begun, 1 to 168; by default as the CA is
+                            configured
+  keep-reservation = false  whether whole blocks are taken, and kept after the run (--keep-reservation)
   mode = \"scan\"             how units come: scan, device or list; --mode overrides it
   scanner = \"PATH[:BAUD]\"   a serial scanner; --scanner overrides it
   slot-codes = [\"A\", \"B\"]   barcodes of the slots 1, 2, …, beside SLOT-01, SLOT-02, …

@@ -5,12 +5,12 @@ mod reason;
 mod refusal;
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use backon::Retryable;
 use client::{Connector, endpoint};
 use dial::FullJitter;
-use identity::{DeviceId, RequestId, SerialNumber};
+use identity::{DeviceId, DeviceSerial, RequestId, SerialNumber};
 use prost::bytes::Bytes;
 use proto::v1;
 use proto::v1::provisioning_service_client::ProvisioningServiceClient;
@@ -21,7 +21,8 @@ use tonic::{Response, Status};
 pub(crate) use reason::{CA_UNREACHABLE, CLOCK, advice, exit_status, is_of_tls};
 
 use crate::session::{BirthCertificate, Refusal};
-use crate::wire::{birth_certificate, device_message};
+use crate::stock::{Reservation, ReserveRequest};
+use crate::wire::{birth_certificate, device_message, reservation, reserve_request, time, units_left};
 use outage::Outage;
 use refusal::{Reaction, react};
 
@@ -66,6 +67,38 @@ impl Ca {
     ) -> Result<v1::GetUnitsResponse, CaError> {
         let request = v1::GetUnitsRequest { work_order: work_order.to_owned(), serials, after };
         self.call(request, |mut client, request| async move { client.get_units(request).await }).await
+    }
+
+    /// Reserves units. The same request always gives the same reservation.
+    pub(crate) async fn reserve(
+        &self,
+        work_order: &str,
+        request: &ReserveRequest,
+    ) -> Result<ReservedUnits, CaError> {
+        let request = reserve_request(work_order, request);
+        let answer = self
+            .call(request, |mut client, request| async move { client.reserve_units(request).await })
+            .await?;
+        let reservation = reservation(&answer)
+            .ok_or_else(|| CaError::Unreachable("its answer has no reservation that can be read".into()))?;
+        let left = answer.work_order.as_ref().map_or(0, units_left);
+        Ok(ReservedUnits { reservation, left, now: answer.now.as_ref().map(time) })
+    }
+
+    /// Returns units that were not used. `serials` must not be empty: that would mean all that are out.
+    pub(crate) async fn return_units(
+        &self,
+        reservation: &str,
+        serials: &[DeviceSerial],
+    ) -> Result<(), CaError> {
+        if serials.is_empty() {
+            return Ok(());
+        }
+        let serials = serials.iter().map(ToString::to_string).collect();
+        let request = v1::ReturnUnitsRequest { reservation: reservation.to_owned(), serials };
+        self.call(request, |mut client, request| async move { client.return_units(request).await })
+            .await
+            .map(|_| ())
     }
 
     /// Requests the birth certificate of a device. The same id and request always give the same certificate.
@@ -167,6 +200,16 @@ impl Ca {
                 Reaction::Refused(refusal) => CaError::Refused(refusal),
             })
     }
+}
+
+/// What the CA answered to a request for units.
+#[derive(Debug)]
+pub(crate) struct ReservedUnits {
+    pub(crate) reservation: Reservation,
+    /// How many units of the order are left for others.
+    pub(crate) left: u64,
+    /// The CA's time.
+    pub(crate) now: Option<SystemTime>,
 }
 
 /// Why the CA gave no answer that can be used.

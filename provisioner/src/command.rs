@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cli::{Complaint, Status, completion_script};
-use identity::{Clock, Product, SystemClock};
+use identity::{Clock, DeviceSerial, Product, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Arguments, Command, PROGRAM};
@@ -30,8 +30,9 @@ use crate::link::{LinkSpec, damage_pause};
 use crate::mode::Mode;
 use crate::report::milliseconds;
 use crate::scan::is_at_the_keyboard;
-use crate::session::{Limits, ProvisioningBundle};
+use crate::session::{Limits, ProvisioningBundle, Refusal};
 use crate::slot::LineContext;
+use crate::stock::{OrderRoom, ReserveTerms, Stock};
 use crate::units::Supply;
 use failure::Failure;
 use output::RunOutput;
@@ -81,13 +82,22 @@ impl Station {
     }
 
     /// Runs a line to its end, shows its progress, and returns the summary.
-    async fn line(&self, job: Job, journal: Writer, output: &mut RunOutput) -> Result<Summary, Failure> {
+    async fn line(
+        &self,
+        job: Job,
+        terms: ReserveTerms,
+        journal: Writer,
+        output: &mut RunOutput,
+    ) -> Result<Summary, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let since_epoch = clock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         // `resume` opens the links by itself. Where people insert the units, only they know which is where.
         let link = if job.mode.waits_for_units() { String::new() } else { job.link.to_string() };
         let start = RunStart { at_ms: milliseconds(since_epoch), link, slots: job.slots };
         journal.record(&Record::Run(start)).await?;
+        let parts = (self.ca.clone(), journal.clone(), Arc::clone(&clock));
+        let stock = Stock::new(parts, &job.work_order, terms, &job.known, job.first.into_iter(), job.room);
+        reserve_before(&stock, &job.mode).await?;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let signals = Signals::new().map_err(Failure::Signals)?;
         let watch = tokio::spawn(signals.watch(stop.clone(), abort.clone(), output.console.clone()));
@@ -102,6 +112,7 @@ impl Station {
             link_limits: self.settings.link_limits.clone(),
             ca: self.ca.clone(),
             journal,
+            stock,
             limits: Limits { damage_pause, ..self.settings.limits },
             clock,
             stop: stop.clone(),
@@ -123,6 +134,20 @@ impl Station {
     }
 }
 
+/// Returns what is over, and takes a block for a line that may lose the CA.
+async fn reserve_before(stock: &Stock, mode: &Mode) -> Result<(), Failure> {
+    stock.give_back(true).await.map_err(Failure::Stock)?;
+    if stock.keeps() && mode.waits_for_units() {
+        match stock.stock_up().await {
+            Err(error) if error.refusal().is_some_and(Refusal::is_about_the_order) => {
+                tracing::warn!("no units are reserved ahead: {error}");
+            }
+            stocked => stocked.map_err(Failure::Stock)?,
+        }
+    }
+    Ok(())
+}
+
 struct Job {
     work_order: String,
     product: Product,
@@ -135,6 +160,9 @@ struct Job {
     /// Whether the keyboard is free to end a pause.
     can_pause: bool,
     known: JournalState,
+    room: OrderRoom,
+    /// Serial numbers that the supply has already.
+    first: Vec<DeviceSerial>,
 }
 
 /// The journal's directory. Tells the operator if the journal was moved or lies in the credential directory.

@@ -13,6 +13,7 @@ use crate::link::{LinkLimits, damage_pause};
 use crate::mode::Mode;
 use crate::scan::{ScannerPort, SlotCodes};
 use crate::session::Limits;
+use crate::stock::ReserveTerms;
 
 pub(crate) struct Settings {
     pub(crate) server: Uri,
@@ -23,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) link_limits: LinkLimits,
     pub(crate) ca_patience: Duration,
     pub(crate) bench: BenchSettings,
+    pub(crate) reserve: ReserveTerms,
 }
 
 /// How units come and how the bench waits for them.
@@ -72,6 +74,7 @@ impl Settings {
             found.map_err(|found| fields.mistakes.extend(found.iter().map(told))).ok()
         });
         let bench = BenchSettings::read(&mut fields);
+        let reserve = fields.reserve_terms();
         let state_directory = (fields.environment)("STATE_DIRECTORY");
         let mistakes = fields.all_mistakes();
         let (true, Some(server), Some(connector), Some(credentials)) =
@@ -89,7 +92,7 @@ impl Settings {
             sends_max: u32::try_from(sends_max).unwrap_or(1),
             ca_timeout: ca_patience * 2 + CA_MARGIN,
         };
-        Ok(Self { server, connector, journal, credentials, limits, link_limits, ca_patience, bench })
+        Ok(Self { server, connector, journal, credentials, limits, link_limits, ca_patience, bench, reserve })
     }
 }
 
@@ -199,6 +202,21 @@ impl<E: Fn(&str) -> Option<String>> Fields<E> {
             port_patience: Duration::from_secs(patience),
             device_root: self.text("device-root").map_or(usual.device_root, |root| directory.join(root)),
         }
+    }
+
+    fn reserve_terms(&mut self) -> ReserveTerms {
+        let units = self.number_if_any("reserve-units", 1..=1_000);
+        let hours = self.number_if_any("reserve-hours", 1..=168);
+        ReserveTerms {
+            units: units.and_then(|units| u32::try_from(units).ok()),
+            duration: hours.map(|hours| Duration::from_secs(hours * 3_600)),
+            keeps: self.flag("keep-reservation"),
+        }
+    }
+
+    fn number_if_any(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let least = *range.start();
+        self.table.contains_key(key).then(|| self.number(key, range, least))
     }
 
     fn all_mistakes(self) -> Vec<String> {

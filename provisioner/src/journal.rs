@@ -12,12 +12,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use identity::DeviceId;
-use proto::v1::Reason;
 
 use file::{Read, read};
 pub(crate) use location::{FoundJournal, JournalLocation};
@@ -25,6 +24,7 @@ pub(crate) use record::{Record, RunStart};
 pub(crate) use writer::Writer;
 
 use crate::session::{Outcome, Step, Taken, UnitProgress};
+use crate::stock::Held;
 
 /// A directory of journals, locked by one station at a time.
 #[derive(Debug)]
@@ -96,6 +96,8 @@ pub(crate) fn known(directory: &Path, work_order: &str) -> Result<JournalState, 
 pub(crate) struct JournalState {
     pub(crate) last_run: Option<RunStart>,
     pub(crate) units: BTreeMap<DeviceId, UnitRecord>,
+    /// What the CA has reserved for this station.
+    pub(crate) held: Held,
     /// The length of what was torn off the end of the file.
     pub(crate) torn_bytes: usize,
 }
@@ -114,8 +116,6 @@ pub(crate) struct UnitRecord {
     pub(crate) scrap_reason: String,
     /// Why no unit gets this serial number by the CA's record. Not on disk: known only while a command runs.
     pub(crate) taken: Option<Taken>,
-    // Whether the CA was asked for it before its last attempt.
-    asked_before: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,15 +202,10 @@ impl UnitRecord {
     fn begun(&mut self, columns: BTreeMap<String, String>) {
         self.attempts = self.attempts.saturating_add(1);
         self.end = None;
-        self.asked_before = self.progress.asked.is_some();
         self.columns = columns;
     }
 
     fn ended(&mut self, end: UnitEnd) {
-        // If the CA was asked before, the certificate may be on its way to another board.
-        self.progress.assigned_in_vain |= end.reason == Reason::DeviceAlreadyIssued.as_str_name()
-            && self.progress.certificate.is_none()
-            && !self.asked_before;
         self.end = Some(end);
     }
 }
@@ -228,10 +223,22 @@ impl JournalState {
         self.units.iter().filter(|(_, unit)| unit.is_open())
     }
 
+    /// How many units that are reserved here have no certificate yet, as far as the journal knows.
+    pub(crate) fn reserved(&self) -> u64 {
+        let mut made: BTreeSet<_> = BTreeSet::new();
+        for (device, unit) in &self.units {
+            if unit.is_done() || unit.has_been_issued() {
+                made.insert(&device.serial);
+            }
+        }
+        self.held.serials().filter(|serial| !made.contains(serial)).count() as u64
+    }
+
     pub(crate) fn add(&mut self, record: Record) {
         match record {
             Record::Run(run) => self.last_run = Some(run),
             Record::Begun { device, columns } => {
+                self.held.told(&device.serial);
                 self.units.entry(device).or_default().begun(columns);
             }
             Record::Step { device, step } => {
@@ -249,6 +256,12 @@ impl JournalState {
             Record::Ended { device, end } => {
                 self.units.entry(device).or_default().ended(end);
             }
+            Record::Reserving(request) => self.held.asked(request),
+            Record::Reserved { request_id, reservation } => {
+                let told: BTreeSet<_> = self.units.keys().map(|device| &device.serial).collect();
+                self.held.answered(&request_id, reservation.as_ref(), |serial| told.contains(serial));
+            }
+            Record::Returned { reservation, serials } => self.held.gone(&reservation, &serials),
         }
     }
 }

@@ -14,6 +14,7 @@ mod report;
 mod scan;
 mod session;
 mod slot;
+mod stock;
 mod units;
 mod wire;
 

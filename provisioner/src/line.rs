@@ -5,6 +5,7 @@ mod making;
 mod pause;
 mod people;
 mod repeats;
+mod reserved;
 mod rows;
 mod scans;
 mod silence;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use identity::{DeviceId, DeviceSerial};
+use identity::DeviceId;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -49,6 +50,8 @@ pub(crate) struct Line {
 pub(crate) enum Intake {
     /// All are there.
     Supply,
+    /// From the work order, in blocks that the CA reserves.
+    Order,
     /// As rows of a list that may have no end yet.
     Rows(RowIntake),
     /// As scans of people.
@@ -93,7 +96,6 @@ struct LineShared {
     known: Mutex<BTreeMap<DeviceId, UnitRecord>>,
     stop: CancellationToken,
     summary: Mutex<Summary>,
-    withdrawn: Mutex<Vec<DeviceSerial>>,
     /// What people put on the slots; used where units are scanned.
     bench: Mutex<Bench>,
     repeats: Mutex<Repeats>,
@@ -111,7 +113,6 @@ impl Line {
     pub(crate) async fn run(mut self, events: mpsc::Sender<LineEvent>) -> Summary {
         let begun = Instant::now();
         let slots = self.slots;
-        let withdrawn = withdrawn(&self.known);
         self.context.events = Some(events.clone());
         if !self.stop.is_cancelled() {
             self.supply.begin(slots);
@@ -122,7 +123,6 @@ impl Line {
             known: Mutex::new(self.known),
             stop: self.stop,
             summary: Mutex::default(),
-            withdrawn: Mutex::new(withdrawn),
             bench: Mutex::new(Bench::new(slots)),
             repeats: Mutex::new(Repeats::new(self.pausing.after_failures)),
             can_pause: self.pausing.can_pause,
@@ -135,6 +135,9 @@ impl Line {
         let mut enter_is_free = self.pausing.can_pause;
         match self.intake {
             Intake::Supply => {}
+            Intake::Order => {
+                feeding.spawn(reserved::feed(Arc::clone(&shared)));
+            }
             Intake::Rows(rows) => {
                 feeding.spawn(rows::feed(Arc::clone(&shared), rows));
             }
@@ -163,7 +166,9 @@ impl Line {
             }
         }
         feeding.shutdown().await;
-        shared.summarize(begun)
+        let summary = shared.summarize(begun);
+        shared.give_back(&summary).await;
+        summary
     }
 }
 
@@ -235,14 +240,3 @@ impl LineShared {
         summary
     }
 }
-
-/// Serial numbers that units of this station were given before another station was faster.
-fn withdrawn(known: &BTreeMap<DeviceId, UnitRecord>) -> Vec<DeviceSerial> {
-    let in_vain = known.iter().filter(|(_, unit)| unit.progress.assigned_in_vain);
-    let serials: Vec<DeviceSerial> = in_vain.map(|(device, _)| device.serial.clone()).collect();
-    let surplus = serials.len().saturating_sub(WITHDRAWN_MAX);
-    serials.into_iter().skip(surplus).collect()
-}
-
-/// `Hello.withdrawn_serials` in factory_link.proto.
-const WITHDRAWN_MAX: usize = 64;

@@ -130,12 +130,12 @@ impl Session {
     }
 
     fn greet(&mut self) -> Vec<Command> {
-        let (serial, withdrawn) = match &self.assignment {
-            Assignment::Assign { withdrawn } => (Some(self.device.serial.clone()), withdrawn.clone()),
-            Assignment::Identify(_) | Assignment::Named => (None, Vec::new()),
+        let serial = match &self.assignment {
+            Assignment::Assign => Some(self.device.serial.clone()),
+            Assignment::Identify(_) | Assignment::Named => None,
         };
         let product = self.device.product.clone();
-        self.send_request(State::Greeting, DeviceRequest::Hello { serial, product, withdrawn })
+        self.send_request(State::Greeting, DeviceRequest::Hello { serial, product })
     }
 
     fn responded(&mut self, response: DeviceResponse, now: SystemTime) -> Vec<Command> {
@@ -200,7 +200,7 @@ impl Session {
     fn another_device(&mut self, found: Option<&DeviceId>, words: String) -> Vec<Command> {
         match self.assignment {
             Assignment::Identify(taken) => self.end(Outcome::SerialTaken(taken)),
-            Assignment::Assign { .. } | Assignment::Named => {
+            Assignment::Assign | Assignment::Named => {
                 let other_product = found.is_some_and(|found| found.product != self.device.product);
                 self.end(Outcome::WrongDevice { found: words, other_product })
             }

@@ -7,12 +7,12 @@ mod run;
 use std::sync::Arc;
 use std::time::Duration;
 
-use identity::{Clock, DeviceId, DeviceSerial, Product};
+use identity::{Clock, DeviceId, Product};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use plan::order_refusal;
+pub(crate) use plan::{clock_difference, order_refusal};
 pub(crate) use probe::{Look, Probe};
 
 use crate::ca::Ca;
@@ -21,6 +21,7 @@ use crate::line::{LineEvent, SilenceMonitor, SilenceVerdict};
 use crate::link::{Link, LinkLimits, LinkSpec};
 use crate::mode::Mode;
 use crate::session::{Limits, Outcome, ProvisioningBundle, Session, SessionRandomness, UnitProgress};
+use crate::stock::Stock;
 use crate::units::Unit;
 use plan::Plan;
 use run::Run;
@@ -33,6 +34,7 @@ pub(crate) struct LineContext {
     pub(crate) link_limits: LinkLimits,
     pub(crate) ca: Ca,
     pub(crate) journal: Writer,
+    pub(crate) stock: Stock,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     /// No unit is begun any more; those under way are finished.
@@ -68,20 +70,19 @@ pub(crate) struct UnitResult {
 }
 
 impl LineContext {
-    /// Makes one unit, or finishes it. `withdrawn`: serial numbers given to units here that belong to others.
-    /// `present`: the link over which a unit has answered; otherwise a link is opened.
+    /// Makes one unit, or finishes it. `present`: the link over which a unit has answered; otherwise a link is
+    /// opened.
     pub(crate) async fn make(
         &self,
         unit: &Unit,
         known: Option<&UnitRecord>,
         (slot, present): (usize, Option<Link>),
-        withdrawn: Vec<DeviceSerial>,
     ) -> UnitResult {
         let begun = Instant::now();
         let mut progress = known.map(|known| known.progress.clone()).unwrap_or_default();
         let open = known.is_some_and(UnitRecord::is_open);
         // Checked before anything is recorded or sent, so that a serial number of another unit costs nothing.
-        let plan = match self.plan(unit, slot, &mut progress, withdrawn).await {
+        let plan = match self.plan(unit, slot, &mut progress).await {
             Ok(plan) => plan,
             Err(outcome) => {
                 let mut result = UnitResult {
@@ -202,6 +203,7 @@ impl LineContext {
             Err(outcome) => return UnitResult::without_session(outcome, progress),
         };
         if !begun {
+            self.stock.told(&unit.device.serial);
             let record = Record::Begun { device: unit.device.clone(), columns: unit.columns.clone() };
             if let Err(error) = self.journal.record(&record).await {
                 let result = UnitResult::without_session(Outcome::JournalLost(error.to_string()), progress);

@@ -1,14 +1,12 @@
 //! The supply of units to make.
 
 mod rules;
-mod share;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use identity::DeviceId;
 
 pub(crate) use rules::Rules;
-pub(crate) use share::Share;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
@@ -20,9 +18,9 @@ pub(crate) struct Unit {
 }
 
 /// Gives units to the slots, each once. A unit with a slot goes to that slot, before those without.
+#[derive(Debug, Default)]
 pub(crate) struct Supply {
-    units: Box<dyn Iterator<Item = Unit> + Send>,
-    /// Units without a slot that were given back, or came after the begin; they are the next.
+    /// Units without a slot.
     waiting: VecDeque<Unit>,
     bound: BTreeMap<usize, VecDeque<Unit>>,
     /// Slots that want a unit.
@@ -39,6 +37,8 @@ pub(crate) struct Supply {
     pub(crate) skips: bool,
     /// Whether further units may come.
     is_open: bool,
+    /// Whether `left` says how many will come.
+    is_counted: bool,
     /// Whether only units that pass count towards `left`.
     counts_passes: bool,
 }
@@ -58,32 +58,21 @@ impl Supply {
     pub(crate) fn of_list(units: Vec<Unit>, limit: Option<u64>) -> Self {
         let length = u64::try_from(units.len()).unwrap_or(u64::MAX);
         let left = limit.map_or(length, |limit| limit.min(length));
-        let (bound, free): (Vec<Unit>, Vec<Unit>) = units.into_iter().partition(|unit| unit.slot.is_some());
-        let mut supply = Self { skips: false, ..Self::of_range(free.into_iter(), left) };
-        bound.into_iter().for_each(|unit| supply.enqueue(unit));
+        let mut supply = Self { left, is_counted: true, ..Self::default() };
+        units.into_iter().for_each(|unit| supply.enqueue(unit));
         supply
     }
 
-    /// `count` units of a range or manifest. A serial number of another unit is replaced by the next.
-    pub(crate) fn of_range(units: impl Iterator<Item = Unit> + Send + 'static, count: u64) -> Self {
-        Self {
-            units: Box::new(units),
-            waiting: VecDeque::new(),
-            bound: BTreeMap::new(),
-            idle: BTreeSet::new(),
-            assigned: BTreeMap::new(),
-            in_work: 0,
-            left: count,
-            short: 0,
-            skips: true,
-            is_open: false,
-            counts_passes: false,
-        }
+    /// `count` units of a work order: `first`, and others that come later. A serial number of another unit is
+    /// replaced by the next.
+    pub(crate) fn of_order(first: Vec<Unit>, count: u64) -> Self {
+        let supply = Self::of_list(first, None);
+        Self { left: count, skips: true, is_open: true, ..supply }
     }
 
     /// Units that come later, at most `limit` of them.
     pub(crate) fn of_arrivals(limit: u64) -> Self {
-        Self { skips: false, is_open: true, ..Self::of_range(std::iter::empty(), limit) }
+        Self { left: limit, is_open: true, ..Self::default() }
     }
 
     /// Units that people bring, until `count` of them have passed.
@@ -109,6 +98,30 @@ impl Supply {
         if !self.counts_passes {
             self.left = self.left.min(u64::try_from(self.waits()).unwrap_or(u64::MAX));
         }
+    }
+
+    /// No further units come, although they were wanted.
+    pub(crate) fn end_short(&mut self) {
+        self.is_open = false;
+        let waits = u64::try_from(self.waits()).unwrap_or(u64::MAX);
+        self.short = self.short.saturating_add(self.left.saturating_sub(waits));
+        self.left = self.left.min(waits);
+    }
+
+    /// How many units are wanted that have not come.
+    pub(crate) fn wants(&self) -> u64 {
+        if self.is_open {
+            self.left.saturating_sub(u64::try_from(self.waits()).unwrap_or(u64::MAX))
+        } else {
+            0
+        }
+    }
+
+    /// The next units that wait, at most `count`, without taking them.
+    pub(crate) fn ahead(&self, count: usize) -> impl Iterator<Item = &Unit> {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let waiting = self.bound.values().flatten().chain(&self.waiting).take(left);
+        self.assigned.values().chain(waiting).take(count)
     }
 
     /// Units that have come and are not in work.
@@ -190,18 +203,19 @@ impl Supply {
     /// How many units were not begun, once no slot works any more.
     pub(crate) fn not_begun(&self) -> u64 {
         let assigned = u64::try_from(self.assigned.len()).unwrap_or(u64::MAX);
-        match self.is_open || self.counts_passes {
-            // Nobody knows how many would have come.
-            true => u64::try_from(self.waits()).unwrap_or(u64::MAX).saturating_add(assigned),
-            false => self.left.saturating_add(assigned),
-        }
+        // Nobody knows how many people, or a list without an end, would have brought.
+        let left = match self.is_counted {
+            true => self.left,
+            false => u64::try_from(self.waits()).unwrap_or(u64::MAX),
+        };
+        left.saturating_add(assigned)
     }
 
     /// All units that are left.
     pub(crate) fn into_units(self) -> impl Iterator<Item = Unit> {
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
         let bound = self.bound.into_values().flatten();
-        bound.chain(self.waiting).chain(self.units).take(left)
+        bound.chain(self.waiting).take(left)
     }
 
     fn enqueue(&mut self, unit: Unit) {
@@ -222,14 +236,14 @@ impl Supply {
                     self.assigned.insert(slot, unit);
                 }
                 None if self.is_open || self.counts_passes || self.waits() > 0 => {}
-                None => self.short = std::mem::take(&mut self.left),
+                None => self.short = self.short.saturating_add(std::mem::take(&mut self.left)),
             }
         }
     }
 
     fn take(&mut self, slot: usize) -> Option<Unit> {
         let bound = self.bound.get_mut(&slot).and_then(VecDeque::pop_front);
-        bound.or_else(|| self.waiting.pop_front()).or_else(|| self.units.next())
+        bound.or_else(|| self.waiting.pop_front())
     }
 }
 
@@ -291,6 +305,21 @@ mod tests {
         assert_eq!(next(&mut supply, 2), "A3");
         (0..3).for_each(|_| supply.ended(true));
         assert_eq!(next(&mut supply, 1), "Over");
+    }
+
+    #[test]
+    fn units_of_an_order_come_in_blocks_until_enough_are_made_or_no_more_come() {
+        let mut supply = Supply::of_order(vec![unit("A1", None)], 3);
+        supply.begin(1);
+        assert_eq!((next(&mut supply, 1), supply.wants()), ("A1".into(), 2));
+        supply.replace();
+        supply.ended(false);
+        assert_eq!((next(&mut supply, 1), supply.wants()), ("Wait".into(), 3));
+        supply.add(unit("A2", None));
+        assert_eq!((next(&mut supply, 1), supply.wants()), ("A2".into(), 2));
+        supply.end_short();
+        supply.ended(true);
+        assert_eq!((next(&mut supply, 1), supply.short, supply.not_begun()), ("Over".into(), 2, 0));
     }
 
     #[test]

@@ -11,15 +11,16 @@ use crate::session::{
     BirthCertificate, DeviceRequest, DeviceResponse, FactoryStep, FaultCode, Greeting, PROTOCOL_VERSION,
     ProvisioningBundle, ReadBack, SerialStatus, Taken,
 };
+use crate::stock::{Reservation, ReserveRequest};
 
 pub(crate) fn encode_request(exchange: u32, request: &DeviceRequest) -> Vec<u8> {
     use v1::station_message::Request;
     let request = match request {
-        DeviceRequest::Hello { serial, product, withdrawn } => Request::Hello(v1::Hello {
+        DeviceRequest::Hello { serial, product } => Request::Hello(v1::Hello {
             protocol_version: PROTOCOL_VERSION,
             assigned_serial: serial.as_ref().map(ToString::to_string).unwrap_or_default(),
             product: product.to_string(),
-            withdrawn_serials: withdrawn.iter().map(ToString::to_string).collect(),
+            withdrawn_serials: Vec::new(),
         }),
         DeviceRequest::GenerateKey => {
             Request::GenerateKey(v1::GenerateKey { key_type: crate::session::KEY_TYPE.to_owned() })
@@ -124,6 +125,36 @@ pub(crate) fn time(timestamp: &prost_types::Timestamp) -> SystemTime {
     let seconds = u64::try_from(timestamp.seconds).unwrap_or_default();
     let nanos = u32::try_from(timestamp.nanos).unwrap_or_default().min(NANOS_MAX);
     UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)).unwrap_or(UNIX_EPOCH)
+}
+
+/// A reservation with its serial numbers; `None` when it has no id, or a serial number is none.
+pub(crate) fn reservation(answer: &v1::ReserveUnitsResponse) -> Option<Reservation> {
+    let reservation = answer.reservation.as_ref().filter(|reservation| !reservation.id.is_empty())?;
+    Some(Reservation {
+        id: reservation.id.clone(),
+        serials: answer.serials.iter().map(|serial| serial.parse().ok()).collect::<Option<_>>()?,
+        ends_at: time(reservation.ends_at.as_ref()?),
+    })
+}
+
+pub(crate) fn reserve_request(work_order: &str, request: &ReserveRequest) -> v1::ReserveUnitsRequest {
+    let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    v1::ReserveUnitsRequest {
+        request_id: Bytes::copy_from_slice(request.request_id.as_bytes()),
+        work_order: work_order.to_owned(),
+        count: request.count,
+        serials: request.serials.iter().map(ToString::to_string).collect(),
+        duration: request
+            .duration
+            .map(|duration| prost_types::Duration { seconds: seconds(duration), nanos: 0 }),
+    }
+}
+
+/// How many units of an order are neither made nor reserved nor withdrawn.
+pub(crate) fn units_left(order: &v1::WorkOrder) -> u64 {
+    let counts = order.counts.unwrap_or_default();
+    let spent = counts.issued.saturating_add(counts.reserved).saturating_add(counts.withdrawn);
+    order.quantity.saturating_sub(spent)
 }
 
 /// The serial number of a unit's last birth certificate; `None` when it has none.

@@ -87,43 +87,65 @@ async fn a_unit_that_was_not_erased_for_its_rework_passes_at_no_station() {
     assert_eq!(units[1]["summary"]["passed"], 1);
 }
 
-/// A board that lost a collision over a serial number gets another one, also after the command was run again.
+/// What another station has reserved is told to no unit, whatever becomes of that station.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_serial_number_that_was_told_in_vain_is_taken_back_in_later_runs_too() {
+async fn a_serial_number_that_another_station_has_reserved_is_told_to_no_unit() {
     let bench = Bench::open("SN{1..5}", 5, &["line-1", "line-2"]).await;
     let other = tempfile::tempdir().unwrap();
     let other = Station::set_up(&bench.authority, "line-2", other.path()).await;
-    let board = bench.home.path().join("board");
-    let agent =
-        format!("'{}' factory --state '{}' --stdio", Program::Agent.path().display(), board.display());
-    let list = |serial: &str| {
-        let path = bench.home.path().join(serial);
-        std::fs::write(&path, serial).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let run = |serial: &str, link: &str| {
+    let mut command = other.command("provision");
+    command.args([
+        "--work-order",
+        &bench.order,
+        "--limit",
+        "1",
+        "--keep-reservation",
+        "--link",
+        &link(&other),
+    ]);
+    assert!(command.output().unwrap().status.success());
+    let counts = bench.factory.counts(&bench.order).await;
+    assert_eq!((counts.issued, counts.reserved), (1, 4), "a whole block is kept for the next shift");
+
+    let list = bench.home.path().join("list");
+    std::fs::write(&list, "SN3\n").unwrap();
+    let output = bench.provision(&bench.order, &["--json", "--serials", list.to_str().unwrap()]);
+    let unit = json_lines(&String::from_utf8_lossy(&output.stdout)).remove(0);
+    assert_eq!(
+        (&unit["outcome"], &unit["reason"]),
+        (&"failed".into(), &"MADE_BY_ANOTHER_STATION".into()),
+        "{unit}"
+    );
+    assert!(!bench.station.device("SN3").exists(), "its link was not even opened");
+
+    // A run that keeps nothing brings home what no unit was told.
+    let mut command = other.command("provision");
+    command.args(["--work-order", &bench.order, "--limit", "1", "--link", &link(&other)]);
+    assert!(command.output().unwrap().status.success());
+    let counts = bench.factory.counts(&bench.order).await;
+    assert_eq!((counts.issued, counts.reserved), (2, 0));
+    assert_eq!(bench.make(&bench.order, &["--serials", list.to_str().unwrap()]), (0, 1));
+}
+
+/// The answer with the reservation was lost with the station: the next run has the same units.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_station_that_is_killed_loses_no_reserved_unit_and_the_next_run_brings_the_rest_home() {
+    let bench = Bench::open("SN{001..200}", 200, &["line-1"]).await;
+    for round in 0..6 {
         let mut command = bench.station.command("provision");
-        command.args(["--work-order", &bench.order, "--json", "--link", link, "--serials", &list(serial)]);
-        let output = command.output().unwrap();
-        json_lines(&String::from_utf8_lossy(&output.stdout)).remove(0)
-    };
-    // The other station makes SN3 after this one has told it to its board.
-    let mut faster = other.command("provision");
-    faster.args(["--work-order", &bench.order, "--link", &link(&other), "--serials", &list("SN3")]);
-    let faster = format!("{faster:?}");
-    let script = bench.home.path().join("slow.sh");
-    std::fs::write(&script, format!("{faster} </dev/null >/dev/null 2>&1\nexec {agent}\n")).unwrap();
-    let first = run("SN3", &format!("exec:sh {}", script.display()));
-    assert_eq!(first["reason"], "DEVICE_ALREADY_ISSUED", "{first}");
-    for _ in 0..2 {
-        let again = run("SN3", &format!("exec:{agent}"));
-        assert_eq!(
-            (&again["outcome"], &again["reason"]),
-            (&"failed".into(), &"MADE_BY_ANOTHER_STATION".into())
-        );
+        command.args(["--work-order", &bench.order, "--link", &link(&bench.station), "--slots", "2"]);
+        let running = Process::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+        tokio::time::sleep(Duration::from_millis(60 + 130 * round)).await;
+        running.kill();
     }
-    let next = run("SN4", &format!("exec:{agent}"));
-    assert_eq!(next["outcome"], "passed", "{next}");
+    let (status, passed) = bench.make(&bench.order, &["--limit", "3", "--slots", "2"]);
+    assert_eq!((status, passed), (0, 3));
+    let mut resume = bench.station.resume();
+    assert!(resume.output().unwrap().status.success());
+    let counts = bench.factory.counts(&bench.order).await;
+    // A unit that was told its serial number and never asked for a certificate is no unit less.
+    assert_eq!(counts.reserved, 0, "{counts:?}");
+    assert_eq!(counts.issued, counts.confirmed, "{counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,10 +203,9 @@ async fn two_stations_on_one_order_and_fixtures_without_serial_numbers_make_ever
     both_make_all(&bench, &other).await;
 }
 
-/// Two journals of one station do not know each other and begin with the same serial number: they collide
-/// repeatedly.
+/// Two journals of one station do not know each other: the CA keeps their units apart.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_that_was_told_a_serial_number_too_late_gets_another_one() {
+async fn two_journals_of_one_station_never_tell_two_units_one_serial_number() {
     let bench = Bench::open("SN{01..12}", 12, &["line-1"]).await;
     let other = tempfile::tempdir().unwrap();
     let other = Station::set_up(&bench.authority, "line-1", other.path()).await;
@@ -210,7 +231,22 @@ async fn both_make_all(bench: &Bench, other: &Station) {
     }
     assert_eq!(passed, 12);
     let counts = bench.factory.counts(&bench.order).await;
-    assert_eq!((counts.issued, counts.confirmed), (12, 12));
+    assert_eq!((counts.issued, counts.confirmed, counts.reserved), (12, 12, 0));
+    // The boards keep what they were told, also one that was told and not made.
+    drop(fixtures);
+    let mut told = Vec::new();
+    for home in [bench.home.path(), other.directory()] {
+        for board in home.join("boards").read_dir().unwrap() {
+            let mut status = Program::Agent.command();
+            status.args(["status", "--json", "--state"]).arg(board.unwrap().path());
+            let status: serde_json::Value =
+                serde_json::from_slice(&status.output().unwrap().stdout).unwrap_or_default();
+            told.extend(status["device"].as_str().map(str::to_owned));
+        }
+    }
+    told.sort();
+    let all: Vec<String> = (1..=12).map(|number| format!("cam-2/SN{number:02}")).collect();
+    assert_eq!(told, all, "each serial number was told to one board");
 }
 
 /// A CA, an order, a station, and boards that are directories.

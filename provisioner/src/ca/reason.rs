@@ -13,6 +13,11 @@ impl Refusal {
         Self { reason, message, stops_the_line, ends_the_order }
     }
 
+    /// Whether the work order, or what is out of it, is the reason.
+    pub(crate) fn is_about_the_order(&self) -> bool {
+        Reason::from_str_name(&self.reason).is_some_and(|reason| subject(reason) == Subject::WorkOrder)
+    }
+
     pub(crate) fn is(&self, reason: Reason) -> bool {
         self.reason == reason.as_str_name()
     }
@@ -41,7 +46,8 @@ fn subject(reason: Reason) -> Subject {
         | Reason::WorkOrderClosed
         | Reason::WorkOrderExpired
         | Reason::WorkOrderNotYetOpen
-        | Reason::WorkOrderNotFound => Subject::WorkOrder,
+        | Reason::WorkOrderNotFound
+        | Reason::TooManyReserved => Subject::WorkOrder,
         Reason::ClientCertificateRequired
         | Reason::ClientCertificateUnknown
         | Reason::ClientCertificateRevoked
@@ -120,7 +126,6 @@ fn subject(reason: Reason) -> Subject {
         | Reason::ReservationNotFound
         | Reason::ReservationWithdrawn
         | Reason::ReservationsOut
-        | Reason::TooManyReserved
         | Reason::UnitReserved
         | Reason::CertificateNotYetIssued
         | Reason::DeferralNotAllowed
@@ -213,6 +218,9 @@ fn advice_on(reason: Reason) -> &'static str {
         (Reason::WorkOrderExpired, _) => "the window of the order has ended; ask for another work order",
         (Reason::WorkOrderNotYetOpen, _) => {
             "the window of the order has not begun; run this command again when it has"
+        }
+        (Reason::TooManyReserved, _) => {
+            "this station has as many units out as it may have: a run without --keep-reservation returns what no unit was told"
         }
         (Reason::DeviceOfAnotherWorkOrder, _) => {
             "the unit has its birth certificate from that order; give this order other serial numbers"

@@ -10,6 +10,7 @@ use crate::ca::{CaError, advice, exit_status, is_of_tls};
 use crate::config::ConfigError;
 use crate::journal::JournalError;
 use crate::link::LinkSpecError;
+use crate::stock::StockError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -21,6 +22,9 @@ pub(crate) enum Failure {
     Address(#[from] tonic::transport::Error),
     #[error(transparent)]
     Ca(#[from] CaError),
+    /// Reserved units were not taken or returned before the run.
+    #[error("units cannot be reserved or returned")]
+    Stock(#[source] StockError),
     #[error("{path}: {mistakes}")]
     List { path: PathBuf, mistakes: lists::Mistakes },
     #[error("the list {path} cannot be read")]
@@ -57,7 +61,7 @@ impl Failure {
         let mut complaint = Complaint::of(PROGRAM, status, self);
         complaint.next = next.map(str::to_owned);
         match self {
-            Self::Ca(CaError::Refused(refusal)) => {
+            Self::Ca(CaError::Refused(refusal)) | Self::Stock(StockError::Ca(CaError::Refused(refusal))) => {
                 // Without a connection the CA did not answer.
                 let what = if is_of_tls(&refusal.reason) { "cannot reach the CA" } else { "the CA refuses" };
                 complaint.what = format!("{what}: {}", refusal.message);
@@ -80,7 +84,9 @@ impl Failure {
             Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => {
                 (Status::Damaged, None)
             }
-            Self::Ca(error) => (exit_status(error.reason()), Some(advice(error.reason()))),
+            Self::Ca(error) | Self::Stock(StockError::Ca(error)) => {
+                (exit_status(error.reason()), Some(advice(error.reason())))
+            }
             Self::List { .. } => (Status::Usage, Some("correct the list; nothing was begun")),
             Self::ListFile { .. } => {
                 (Status::Usage, Some("name a file that can be read, or - for standard input"))
@@ -90,6 +96,7 @@ impl Failure {
             Self::Report { .. } => (Status::Failed, Some("name a file that can be written: --report FILE")),
             Self::NotConfirmed { .. } => (Status::NotConfirmed, None),
             Self::Journal(_)
+            | Self::Stock(_)
             | Self::Pattern(_)
             | Self::WorkOrder(_)
             | Self::Scanner(_)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cli::count;
-use identity::{DeviceId, DeviceIdError, DeviceSerial, Product, SerialPattern};
+use identity::{Clock, DeviceId, DeviceIdError, DeviceSerial, Product, SerialPattern, SystemClock};
 use proto::v1;
 use proto::v1::work_order::Serials;
 
@@ -22,8 +22,9 @@ use crate::link::LinkSpec;
 use crate::mode::Mode;
 use crate::scan::Desk;
 use crate::slot::order_refusal;
+use crate::stock::OrderRoom;
 use crate::units::{Rules, Supply, Unit};
-use crate::wire::{bundle, time};
+use crate::wire::{bundle, time, units_left};
 
 /// What the command line asks for.
 pub(super) struct RunRequest<'a> {
@@ -96,16 +97,19 @@ impl Plan {
                 Found::in_order(candidates, &known)
             }
         };
-        let Found { supply, first, planned, taken } = found;
+        let Found { supply, first, planned, taken, intake } = found;
         for unit in &first {
             request.link.accepts(&unit.device)?;
         }
         let stop = order_stop(&order, answer.now.as_ref().map(time));
         let all = supply.left;
-        let supply = if stop.is_some() { only_asked_for(supply, &known) } else { supply };
+        let (supply, intake) = match stop.is_some() {
+            true => (only_asked_for(supply, &known), Intake::Supply),
+            false => (supply, intake),
+        };
         let withheld = all.saturating_sub(supply.left);
         let to_make = count(supply.left.saturating_sub(planned.missing), "unit");
-        let description = describe(&order, &to_make, &planned, &taken, &request);
+        let description = describe(&order, &known, (&to_make, &planned, &taken), &request);
         // Skipped serial numbers matter only where too few are left.
         let taken = if planned.missing > 0 { taken } else { BTreeMap::new() };
         let RunRequest { link, slots, source, .. } = request;
@@ -114,8 +118,22 @@ impl Plan {
             _ => true,
         };
         let bundle = Arc::new(bundle(answer));
-        let (work_order, mode, intake) = (order.id, Mode::List, Intake::Supply);
-        let job = Job { work_order, product, bundle, link, slots, mode, supply, intake, can_pause, known };
+        let (room, first) = (room(&order), first.into_iter().map(|unit| unit.device.serial).collect());
+        let (work_order, mode) = (order.id, Mode::List);
+        let job = Job {
+            work_order,
+            product,
+            bundle,
+            link,
+            slots,
+            mode,
+            supply,
+            intake,
+            can_pause,
+            known,
+            room,
+            first,
+        };
         let PlanCounts { done, missing, .. } = planned;
         Ok(Self { job, description, stop, withheld, taken, done, missing })
     }
@@ -139,7 +157,7 @@ impl Plan {
             _ => format!("at most {}, as they are inserted", count(wanted, "unit")),
         };
         let planned = PlanCounts { open: known.open_units().count() as u64, ..PlanCounts::default() };
-        let description = describe(&order, &to_make, &planned, &BTreeMap::new(), &request);
+        let description = describe(&order, &known, (&to_make, &planned, &BTreeMap::new()), &request);
         let RunRequest { source, limit, link, slots, bench, .. } = request;
         let product = rules.product.clone();
         let (mode, supply, intake, can_pause) = match source {
@@ -164,8 +182,22 @@ impl Plan {
         }
         let supply = if stop.is_some() { Supply::of_list(Vec::new(), None) } else { supply };
         let bundle = Arc::new(bundle(answer));
+        let (room, first) = (room(&order), Vec::new());
         let work_order = order.id;
-        let job = Job { work_order, product, bundle, link, slots, mode, supply, intake, can_pause, known };
+        let job = Job {
+            work_order,
+            product,
+            bundle,
+            link,
+            slots,
+            mode,
+            supply,
+            intake,
+            can_pause,
+            known,
+            room,
+            first,
+        };
         Ok(Self { job, description, stop, withheld: 0, taken: BTreeMap::new(), done: 0, missing: 0 })
     }
 }
@@ -193,6 +225,8 @@ struct Found {
     planned: PlanCounts,
     /// Serial numbers that were skipped, by reason.
     taken: BTreeMap<&'static str, u64>,
+    /// How further units come.
+    intake: Intake,
 }
 
 #[derive(Default)]
@@ -221,11 +255,11 @@ impl Found {
         let open_elsewhere = (known.open_units().count() as u64).saturating_sub(open);
         let planned = PlanCounts { done: made.len() as u64, open, open_elsewhere, ..PlanCounts::default() };
         let supply = Supply::of_list(first.clone(), limit);
-        Self { supply, first, planned, taken: BTreeMap::new() }
+        Self { supply, first, planned, taken: BTreeMap::new(), intake: Intake::Supply }
     }
 
     fn in_order(candidates: Candidates, known: &JournalState) -> Self {
-        let Candidates { first, rest, wanted, found, taken } = candidates;
+        let Candidates { first, wanted, found, taken } = candidates;
         let over = known.units.values().filter(|unit| unit.unavailable().is_some()).count() as u64;
         let done = known.units.values().filter(|unit| unit.is_done()).count() as u64;
         let planned = PlanCounts {
@@ -235,8 +269,8 @@ impl Found {
             open_elsewhere: 0,
             missing: found.map_or(0, |found| wanted.saturating_sub(found)),
         };
-        let supply = Supply::of_range(first.clone().into_iter().chain(rest), wanted);
-        Self { supply, first, planned, taken }
+        let supply = Supply::of_order(first.clone(), wanted);
+        Self { supply, first, planned, taken, intake: Intake::Order }
     }
 }
 
@@ -275,19 +309,22 @@ fn only_asked_for(supply: Supply, known: &JournalState) -> Supply {
     Supply::of_list(units, Some(left))
 }
 
-/// How many units are to be made: what the order allows, what of it is unfinished here, and the reworks.
+/// How many units are to be made: what the order allows, what is reserved here, what of it is unfinished
+/// here, and the reworks.
 fn allowed(order: &v1::WorkOrder, known: &JournalState, reworks: u64) -> u64 {
-    let issued = order.counts.as_ref().map_or(0, |counts| counts.issued);
     let is_unfinished = |unit: &&UnitRecord| unit.progress.certificate.is_some() && !unit.is_done();
     let unfinished = known.units.values().filter(is_unfinished).count() as u64;
-    order.quantity.saturating_sub(issued).saturating_add(unfinished).saturating_add(reworks)
+    units_left(order).saturating_add(known.reserved()).saturating_add(unfinished).saturating_add(reworks)
+}
+
+pub(super) fn room(order: &v1::WorkOrder) -> OrderRoom {
+    OrderRoom { left: units_left(order), stations: order.stations.len() as u64 }
 }
 
 fn describe(
     order: &v1::WorkOrder,
-    to_make: &str,
-    planned: &PlanCounts,
-    taken: &BTreeMap<&'static str, u64>,
+    known: &JournalState,
+    (to_make, planned, taken): (&str, &PlanCounts, &BTreeMap<&'static str, u64>),
     request: &RunRequest<'_>,
 ) -> String {
     let counts = order.counts.unwrap_or_default();
@@ -316,6 +353,10 @@ fn describe(
         request.slots,
         planned.done,
     );
+    if let Some((units, ends_at)) = known.held.in_hand(SystemClock.now()) {
+        let (units, until) = (count(units as u64, "unit"), humantime::format_rfc3339_seconds(ends_at));
+        write!(text, "\nreserved      {units} in hand until {until}").ok();
+    }
     let PlanCounts { over, open, open_elsewhere, missing, .. } = planned;
     if *over > 0 {
         write!(text, "\nnot made      {over} (given up, scrapped, retired or revoked)").ok();

@@ -9,6 +9,7 @@ use super::{Failure, RunOutput, Station, limits, plan, say, survey};
 use crate::arguments::ProvisionArguments;
 use crate::console::Console;
 use crate::line::Summary;
+use crate::stock::ReserveTerms;
 use crate::wire::time;
 
 pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<Status, Failure> {
@@ -48,7 +49,9 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
         _ => {
             let scanner = arguments.scanner.or_else(|| bench.scanner.clone());
             let _keyboard = open_scanners(&mut plan.job.intake, scanner)?;
-            station.line(plan.job, journal, &mut run_output).await?
+            let keeps = station.settings.reserve.keeps || arguments.keep_reservation;
+            let terms = ReserveTerms { keeps, ..station.settings.reserve };
+            station.line(plan.job, terms, journal, &mut run_output).await?
         }
     };
     summary.done_before = summary.done_before.saturating_add(plan.done);

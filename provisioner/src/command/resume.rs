@@ -65,8 +65,10 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
             intake: Intake::Supply,
             can_pause: true,
             known,
+            room: plan::room(&order),
+            first: Vec::new(),
         };
-        let summary = station.line(job, journal, &mut run_output).await?;
+        let summary = station.line(job, station.settings.reserve, journal, &mut run_output).await?;
         let ended = run_output.finish(&work_order, &summary);
         // The first status that is not good is the exit status.
         worst = if worst == Status::Done { ended } else { worst };

@@ -12,16 +12,14 @@ use crate::ca::{Ca, UNITS_MAX};
 use crate::journal::{JournalState, Record, UnitEnd, Writer};
 use crate::session::{Outcome, SerialStatus, Step, Taken};
 use crate::slot::order_refusal;
-use crate::units::{Share, Unit};
+use crate::units::Unit;
 use crate::wire::{birth_serial_number, serial_status};
 
-/// Units that can be made, in the order in which they are given out, and what was skipped.
+/// What is left to make of an order.
 pub(super) struct Candidates {
-    /// Units that the CA was asked about.
+    /// Units that are to be made again or were begun. The others are those that the CA reserves.
     pub(super) first: Vec<Unit>,
-    /// Units that the CA is asked about at their turn.
-    pub(super) rest: Box<dyn Iterator<Item = Unit> + Send>,
-    /// How many are wanted, reworks included.
+    /// How many are wanted, those included.
     pub(super) wanted: u64,
     /// How many of them exist, if the serial numbers end before.
     pub(super) found: Option<u64>,
@@ -92,7 +90,8 @@ pub(super) async fn end_units_without_certificate(
         let serials = chunk.iter().map(|device| device.serial.to_string()).collect();
         let answer = ca.units(&order.id, serials, String::new()).await?;
         for (device, unit) in chunk.iter().zip(&answer.units) {
-            if serial_status(unit) != SerialStatus::Free {
+            // What is reserved gets its certificate also after the end of the order.
+            if serial_status(unit) != SerialStatus::Free || !unit.reservation.is_empty() {
                 continue;
             }
             let record = Record::Ended { device: device.clone(), end: UnitEnd::new(&over, false) };
@@ -104,8 +103,8 @@ pub(super) async fn end_units_without_certificate(
     Ok(ended)
 }
 
-/// The units of an order's range or manifest that are neither done here nor of others; reworks come first.
-/// Units behind [`SURVEYED_MAX`] are asked about at their turn.
+/// Looks through an order's range or manifest for units to rework, and for serial numbers that no unit can
+/// get, until enough others are found.
 pub(super) async fn candidates(
     ca: &Ca,
     order: &v1::WorkOrder,
@@ -140,30 +139,24 @@ pub(super) async fn candidates(
         limit,
         reworks: Vec::new(),
         made_elsewhere: issued.saturating_sub(made_here),
-        found: begun,
+        found: begun.clone(),
         taken: BTreeMap::new(),
         ended: false,
     };
-    let rest: Box<dyn Iterator<Item = DeviceSerial> + Send> = match &order.serials {
+    match &order.serials {
         Some(Serials::Pattern(pattern)) => {
             let pattern: SerialPattern = pattern.parse()?;
-            let share = survey.share(&order.stations).await?;
-            let mut serials =
-                share.serials(pattern, order.quantity).filter(move |serial| !done.contains(serial));
-            survey.of_range(&mut serials).await?;
-            Box::new(serials)
+            let all = (0..pattern.len()).filter_map(|position| pattern.nth(position));
+            survey.of_range(&mut all.filter(|serial| !done.contains(serial))).await?;
         }
-        _ => {
-            survey.of_manifest(&done).await?;
-            Box::new(std::iter::empty())
-        }
-    };
+        _ => survey.of_manifest(&done).await?,
+    }
     let wanted = survey.wanted();
     let Survey { reworks, found, taken, ended, .. } = survey;
-    let first: Vec<Unit> = reworks.into_iter().chain(found).map(unit.clone()).collect();
-    let number = first.len() as u64;
+    let number = reworks.len().saturating_add(found.len()) as u64;
+    let first = reworks.into_iter().chain(begun).map(unit).collect();
     let found = (ended && number < wanted).then_some(number);
-    Ok(Candidates { first, rest: Box::new(rest.map(unit)), wanted, found, taken })
+    Ok(Candidates { first, wanted, found, taken })
 }
 
 struct Survey<'a> {
@@ -183,21 +176,11 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
-    /// The station's part of the order. The CA's answer names the station that asks.
-    async fn share(&self, stations: &[String]) -> Result<Share, Failure> {
-        if stations.len() < 2 {
-            return Ok(Share { position: 0, stations: 1 });
-        }
-        let answer = self.ca.units(self.work_order, Vec::new(), String::new()).await?;
-        let position = stations.iter().position(|station| *station == answer.station).unwrap_or_default();
-        Ok(Share { position: position as u64, stations: stations.len() as u64 })
-    }
-
     async fn of_range(
         &mut self,
         serials: &mut (impl Iterator<Item = DeviceSerial> + Send),
     ) -> Result<(), Failure> {
-        // Later units are asked about at their turn: a range may have ten million.
+        // The rest is the CA's to say when it reserves: a range may have ten million.
         let mut surveyed = 0;
         while !self.has_enough()
             && (surveyed < SURVEYED_MAX || (!self.has_units() && self.found.len() < SURVEYED_MAX))
@@ -241,8 +224,7 @@ impl Survey<'_> {
 
     fn sort(&mut self, serial: DeviceSerial, unit: &v1::Unit) {
         let serial_status = serial_status(unit);
-        let is_made =
-            !matches!(serial_status, SerialStatus::Free | SerialStatus::Taken(Taken::OtherOrder, _));
+        let is_made = birth_serial_number(unit).is_some() && !unit.other_order;
         self.made_elsewhere = self.made_elsewhere.saturating_sub(u64::from(is_made));
         match serial_status {
             SerialStatus::Taken(taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked), _)

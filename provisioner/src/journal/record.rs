@@ -1,12 +1,15 @@
 //! The journal's lines on disk, and their conversion to records.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
 
-use identity::{DeviceId, RequestId, SerialNumber};
+use identity::{DeviceId, DeviceSerial, RequestId, SerialNumber};
 use serde::{Deserialize, Serialize};
 
 use super::UnitEnd;
+use crate::report::milliseconds;
 use crate::session::{BirthCertificate, Step};
+use crate::stock::{Reservation, ReserveRequest, from_millis};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Record {
@@ -30,6 +33,18 @@ pub(crate) enum Record {
     Scrapped {
         device: DeviceId,
         reason: String,
+    },
+    /// The CA is about to be asked for units.
+    Reserving(ReserveRequest),
+    /// The CA has answered such a request; `None`: it reserved nothing.
+    Reserved {
+        request_id: RequestId,
+        reservation: Option<Reservation>,
+    },
+    /// Units of a reservation are no longer this station's: they were returned, or withdrawn.
+    Returned {
+        reservation: String,
+        serials: Vec<DeviceSerial>,
     },
 }
 
@@ -103,6 +118,28 @@ enum Line {
         device: String,
         reason: String,
     },
+    Reserving {
+        request_id: String,
+        #[serde(default)]
+        count: u32,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        serials: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
+    },
+    Reserved {
+        request_id: String,
+        reservation: String,
+        ends_at_ms: u64,
+        serials: Vec<String>,
+    },
+    NotReserved {
+        request_id: String,
+    },
+    Returned {
+        reservation: String,
+        serials: Vec<String>,
+    },
 }
 
 pub(super) fn to_json(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
@@ -114,8 +151,38 @@ pub(super) fn to_json(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
             Line::Ended { device: device.to_string(), outcome, reason, open }
         }
         Record::Scrapped { device, reason } => Line::Scrapped { device: device.to_string(), reason },
+        Record::Reserving(ReserveRequest { request_id, count, serials, duration }) => Line::Reserving {
+            request_id: request_id.to_string(),
+            count,
+            serials: texts(&serials),
+            seconds: duration.map(|duration| duration.as_secs()),
+        },
+        Record::Reserved { request_id, reservation: Some(Reservation { id, serials, ends_at }) } => {
+            Line::Reserved {
+                request_id: request_id.to_string(),
+                reservation: id,
+                ends_at_ms: milliseconds(ends_at.duration_since(UNIX_EPOCH).unwrap_or_default()),
+                serials: texts(&serials),
+            }
+        }
+        Record::Reserved { request_id, reservation: None } => {
+            Line::NotReserved { request_id: request_id.to_string() }
+        }
+        Record::Returned { reservation, serials } => Line::Returned { reservation, serials: texts(&serials) },
     };
     serde_json::to_vec(&line)
+}
+
+fn texts(serials: &[DeviceSerial]) -> Vec<String> {
+    serials.iter().map(ToString::to_string).collect()
+}
+
+fn serials(texts: &[String]) -> Option<Vec<DeviceSerial>> {
+    texts.iter().map(|text| text.parse().ok()).collect()
+}
+
+fn id(text: &str) -> Option<RequestId> {
+    RequestId::try_from(hex::decode(text).ok()?.as_slice()).ok()
 }
 
 fn step_line(device: String, step: Step) -> Line {
@@ -147,8 +214,7 @@ pub(super) fn from_json(json: &[u8]) -> Option<Record> {
         Line::Run { at_ms, link, slots } => Some(Record::Run(RunStart { at_ms, link, slots })),
         Line::Begun { device, columns } => Some(Record::Begun { device: device.parse().ok()?, columns }),
         Line::Asked { device, request_id, csr } => {
-            let request_id = RequestId::try_from(hex::decode(request_id).ok()?.as_slice()).ok()?;
-            step(&device, Step::Asked { request_id, csr: hex::decode(csr).ok()? })
+            step(&device, Step::Asked { request_id: id(&request_id)?, csr: hex::decode(csr).ok()? })
         }
         Line::Issued { device, serial_number, ledger_entry, certificate } => {
             let (der, serial_number) = (hex::decode(certificate).ok()?, number(&serial_number)?);
@@ -166,5 +232,27 @@ pub(super) fn from_json(json: &[u8]) -> Option<Record> {
             Some(Record::Ended { device: device.parse().ok()?, end: UnitEnd { outcome, reason, open } })
         }
         Line::Scrapped { device, reason } => Some(Record::Scrapped { device: device.parse().ok()?, reason }),
+        Line::Reserving { request_id, count, serials: named, seconds } => {
+            Some(Record::Reserving(ReserveRequest {
+                request_id: id(&request_id)?,
+                count,
+                serials: serials(&named)?,
+                duration: seconds.map(Duration::from_secs),
+            }))
+        }
+        Line::Reserved { request_id, reservation, ends_at_ms, serials: reserved } => Some(Record::Reserved {
+            request_id: id(&request_id)?,
+            reservation: Some(Reservation {
+                id: reservation,
+                serials: serials(&reserved)?,
+                ends_at: from_millis(ends_at_ms),
+            }),
+        }),
+        Line::NotReserved { request_id } => {
+            Some(Record::Reserved { request_id: id(&request_id)?, reservation: None })
+        }
+        Line::Returned { reservation, serials: returned } => {
+            Some(Record::Returned { reservation, serials: serials(&returned)? })
+        }
     }
 }

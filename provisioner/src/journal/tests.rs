@@ -1,9 +1,11 @@
 use std::fs;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::session::{BirthCertificate, Step};
+use crate::stock::{Reservation, ReserveRequest, from_millis};
 
 fn device(number: u32) -> DeviceId {
     format!("cam-2/SN{number:06}").parse().unwrap()
@@ -13,6 +15,11 @@ fn records() -> Vec<Record> {
     let serial_number = identity::SerialNumber::try_from([0x55; 16].as_slice()).unwrap();
     let columns = BTreeMap::from([("hardware revision".to_owned(), "B, \"2\"\nü".to_owned())]);
     let step = |step| Record::Step { device: device(1), step };
+    let reservation = Reservation {
+        id: "rs-000001".into(),
+        serials: vec![device(4).serial, device(5).serial, device(6).serial],
+        ends_at: from_millis(1_800_000_000_123),
+    };
     vec![
         Record::Run(RunStart { at_ms: 1, link: "exec:agent {serial}".into(), slots: 8 }),
         Record::Begun { device: device(1), columns },
@@ -30,6 +37,21 @@ fn records() -> Vec<Record> {
         Record::Begun { device: device(4), columns: BTreeMap::new() },
         Record::Step { device: device(4), step: Step::Passed },
         Record::Step { device: device(4), step: Step::Superseded { serial_number } },
+        Record::Reserving(ReserveRequest {
+            request_id: [8; 16].into(),
+            count: 3,
+            serials: Vec::new(),
+            duration: Some(Duration::from_secs(3_600)),
+        }),
+        Record::Reserved { request_id: [8; 16].into(), reservation: Some(reservation) },
+        Record::Returned { reservation: "rs-000001".into(), serials: vec![device(6).serial] },
+        Record::Reserving(ReserveRequest {
+            request_id: [9; 16].into(),
+            count: 0,
+            serials: vec![device(7).serial],
+            duration: None,
+        }),
+        Record::Reserved { request_id: [9; 16].into(), reservation: None },
     ]
 }
 
@@ -59,29 +81,11 @@ fn what_is_recorded_is_known_after_a_restart() {
     let superseded = &known.units[&device(4)];
     assert!(superseded.is_superseded() && superseded.waits_for_rework(), "it is to be made again");
     assert!(!superseded.is_done() && !superseded.is_open() && superseded.certificate().is_none());
+    let held: Vec<String> = known.held.serials().map(ToString::to_string).collect();
+    assert_eq!(held, ["SN000005", "SN000004"], "one that a unit was told, and one for a new unit");
+    assert!(known.held.unanswered().is_none());
     assert_eq!(known.last_run.unwrap().slots, 8);
     assert_eq!(work_orders(directory.path()).unwrap(), ["wo-1"]);
-}
-
-#[test]
-fn a_serial_number_that_was_told_in_vain_stays_so_after_the_next_refusal() {
-    let ended = |reason: &str| Record::Ended {
-        device: device(1),
-        end: UnitEnd { outcome: "refused".into(), reason: reason.into(), open: false },
-    };
-    let begun = || Record::Begun { device: device(1), columns: BTreeMap::new() };
-    let asked =
-        || Record::Step { device: device(1), step: Step::Asked { request_id: [7; 16].into(), csr: vec![1] } };
-    let in_vain = |records: Vec<Record>| {
-        JournalState::from(Read { records, ..Read::default() }).units[&device(1)].progress.assigned_in_vain
-    };
-    let first = vec![begun(), asked(), ended("DEVICE_ALREADY_ISSUED")];
-    assert!(in_vain(first.clone()));
-    assert!(in_vain(
-        [first, vec![begun(), ended("DEVICE_ALREADY_ISSUED"), begun(), ended("no-answer")]].concat()
-    ));
-    // The first board may have its certificate on the way: it keeps its number.
-    assert!(!in_vain(vec![begun(), asked(), begun(), asked(), ended("DEVICE_ALREADY_ISSUED")]));
 }
 
 #[test]

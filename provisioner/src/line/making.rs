@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use identity::DeviceId;
+use identity::{DeviceId, DeviceSerial};
 use proto::v1::Reason;
 
-use super::{LineEvent, LineShared, SilenceVerdict, Stop, WITHDRAWN_MAX};
+use super::{LineEvent, LineShared, SilenceVerdict, Stop};
 use crate::ca::CA_UNREACHABLE;
 use crate::journal::{UnitEnd, UnitRecord};
 use crate::link::Link;
@@ -63,7 +63,7 @@ impl LineShared {
             return false;
         }
         let attempts = known.as_ref().map_or(0, |known| known.attempts).saturating_add(1);
-        let (skipped, verdict) = (self.is_skipped(&unit, known.as_ref(), &result), result.verdict);
+        let (skipped, verdict) = (self.is_skipped(known.as_ref(), &result), result.verdict);
         self.remember(&unit, &result);
         let was_on_the_bench = result.begun && verdict == SilenceVerdict::Nothing;
         let report = UnitReport::new(unit, slot, attempts, skipped, self.context.clock.now(), result);
@@ -143,34 +143,53 @@ impl LineShared {
                 UnitResult::without_session(Outcome::SerialTaken(taken), progress)
             }
             None => {
-                let mut withdrawn = self.withdrawn.lock().clone();
-                withdrawn.retain(|serial| *serial != unit.device.serial);
-                self.context.make(unit, known, (slot, present), withdrawn).await
+                let reserved = self.reserve(unit, known).await;
+                match reserved {
+                    Ok(()) => self.context.make(unit, known, (slot, present)).await,
+                    Err(outcome) => {
+                        let progress = known.map(|known| known.progress.clone()).unwrap_or_default();
+                        let open = known.is_some_and(UnitRecord::is_open);
+                        UnitResult { open, ..UnitResult::without_session(outcome, progress) }
+                    }
+                }
             }
         };
         if let Some(stop) = stops_the_line(&result.outcome) {
             self.stop_for(stop);
         }
+        if result.outcome.reason() == Reason::ReservationWithdrawn.as_str_name()
+            && let Err(error) = self.context.stock.withdrawn(&unit.device.serial).await
+        {
+            tracing::error!(%error, "cannot record that a reservation was withdrawn");
+        }
         result
     }
 
-    /// Whether the line takes the next serial number instead. Remembers what the unit on the bench was told.
-    fn is_skipped(&self, unit: &Unit, known: Option<&UnitRecord>, result: &UnitResult) -> bool {
+    /// Reserves the unit's serial number, and those of units that wait, before the unit is told it.
+    async fn reserve(&self, unit: &Unit, known: Option<&UnitRecord>) -> Result<(), Outcome> {
+        let stock = &self.context.stock;
+        let is_new = |known: Option<&UnitRecord>| known.is_none_or(|known| !known.progress.is_on_record());
+        if !is_new(known) || stock.is_in_force(&unit.device.serial) {
+            return Ok(());
+        }
+        let mut ahead: Vec<DeviceSerial> = vec![unit.device.serial.clone()];
+        {
+            let (supply, known) = (self.supply.lock(), self.known.lock());
+            let waiting = supply.ahead(stock.names_max()).map(|unit| &unit.device);
+            ahead.extend(waiting.filter(|it| is_new(known.get(*it))).map(|it| it.serial.clone()));
+        }
+        ahead.truncate(stock.names_max());
+        self.context.reserve_ahead(ahead).await
+    }
+
+    /// Whether the line takes the next serial number instead.
+    fn is_skipped(&self, known: Option<&UnitRecord>, result: &UnitResult) -> bool {
         // If the CA was asked before, a certificate may be on its way to another slot.
         let is_new =
             result.progress.certificate.is_none() && known.is_none_or(|known| known.progress.asked.is_none());
-        let collided = is_new && result.outcome.reason() == Reason::DeviceAlreadyIssued.as_str_name();
         // Other stations made the last units of the order: this unit has no fault.
         let came_late = is_new && result.outcome.reason() == Reason::WorkOrderExhausted.as_str_name();
-        // A unit that named itself was given nothing.
-        let was_told = result.heard && self.context.mode != Mode::Device;
-        if (collided || came_late) && was_told {
-            let mut withdrawn = self.withdrawn.lock();
-            withdrawn.push(unit.device.serial.clone());
-            let surplus = withdrawn.len().saturating_sub(WITHDRAWN_MAX);
-            withdrawn.drain(..surplus);
-        }
-        let is_anothers = collided || matches!(result.outcome, Outcome::SerialTaken(_));
+        let is_anothers = matches!(result.outcome, Outcome::SerialTaken(_));
         (is_anothers || came_late) && {
             let mut supply = self.supply.lock();
             let skips = supply.skips;

@@ -32,7 +32,7 @@ impl LineShared {
         loop {
             let what = match self.look(&mut probe, is_wanted).await? {
                 Look::Absent(why) => insert(&unit.device.to_string(), &why),
-                Look::Present(found) => match self.is_another(slot, unit, &found, before) {
+                Look::Present(found) => match Self::is_another(slot, unit, &found, before) {
                     Some(what) => what,
                     None if self.is_paused() => {
                         self.goes_on().await;
@@ -163,19 +163,11 @@ impl LineShared {
         }
     }
 
-    /// Why the unit that is there is not the one that was scanned. A unit without a name is taken for it, and
-    /// so is one with a serial number that this line gave it and takes back.
-    fn is_another(
-        &self,
-        slot: usize,
-        unit: &Unit,
-        found: &Presence,
-        before: Option<&DeviceId>,
-    ) -> Option<String> {
+    /// Why the unit that is there is not the one that was scanned. A unit without a name is taken for it.
+    fn is_another(slot: usize, unit: &Unit, found: &Presence, before: Option<&DeviceId>) -> Option<String> {
         let Presence::Named(found) = found else { return None };
         let wanted = &unit.device;
-        let is_withdrawn = found.product == wanted.product && self.withdrawn.lock().contains(&found.serial);
-        if found == wanted || is_withdrawn {
+        if found == wanted {
             None
         } else if before == Some(found) {
             Some(format!("take {found} away, it has ended; then insert {wanted}"))

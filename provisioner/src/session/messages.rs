@@ -34,8 +34,6 @@ pub(crate) enum DeviceRequest {
         /// The serial number that the unit gets; `None` asks for its own.
         serial: Option<DeviceSerial>,
         product: Product,
-        /// Serial numbers that were given to units of this line and belong to others.
-        withdrawn: Vec<DeviceSerial>,
     },
     GenerateKey,
     Install {
@@ -83,10 +81,7 @@ impl DeviceResponse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Assignment {
     /// No other unit has it: the unit on the bench gets it.
-    Assign {
-        /// Serial numbers that it replaces, if the unit was given one of them and has no certificate.
-        withdrawn: Vec<DeviceSerial>,
-    },
+    Assign,
     /// A unit has it, and the journal does not know which: the unit on the bench must name itself.
     Identify(Taken),
     /// The unit on the bench has named itself so: it is told no serial number.

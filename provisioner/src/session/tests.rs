@@ -120,7 +120,7 @@ fn limits(sends_max: u32) -> Limits {
 }
 
 fn told() -> Assignment {
-    Assignment::Assign { withdrawn: Vec::new() }
+    Assignment::Assign
 }
 
 fn now() -> SystemTime {

@@ -35,8 +35,6 @@ pub(crate) struct UnitProgress {
     pub(crate) passed: bool,
     /// The serial number of the certificate that the rework replaces.
     pub(crate) superseded: Option<SerialNumber>,
-    /// Whether a board was given this serial number although the CA had it on record for another unit.
-    pub(crate) assigned_in_vain: bool,
 }
 
 impl UnitProgress {
@@ -45,16 +43,18 @@ impl UnitProgress {
         self.certificate.as_ref().map(|certificate| certificate.serial_number).or(self.read_back)
     }
 
+    /// Whether the CA may know the unit: it was asked for it, or has issued it a certificate before.
+    pub(crate) fn is_on_record(&self) -> bool {
+        self.asked.is_some() || self.serial_number().is_some() || self.superseded.is_some()
+    }
+
     pub(crate) fn apply(&mut self, step: &Step) {
         match step {
             Step::Asked { request_id, csr } => {
                 self.asked = Some((*request_id, csr.clone()));
                 self.certificate = None;
             }
-            Step::Issued(certificate) => {
-                self.certificate = Some(certificate.clone());
-                self.assigned_in_vain = false;
-            }
+            Step::Issued(certificate) => self.certificate = Some(certificate.clone()),
             Step::ReadBack { serial_number } => self.read_back = Some(*serial_number),
             Step::Confirmed => self.confirmed = true,
             Step::Passed => self.passed = true,

@@ -10,8 +10,9 @@ use crate::ca::CaError;
 use crate::journal::Record;
 use crate::mode::Mode;
 use crate::session::{Assignment, Outcome, Refusal, SerialStatus, Step, Taken, UnitProgress};
+use crate::stock::StockError;
 use crate::units::Unit;
-use crate::wire::{birth_serial_number, serial_status, time};
+use crate::wire::{birth_serial_number, serial_status, time, units_left};
 
 pub(super) struct Plan {
     pub(super) assignment: Assignment,
@@ -22,6 +23,8 @@ pub(super) struct Plan {
 /// What the CA has on record of one serial number.
 pub(crate) struct OnRecord {
     status: SerialStatus,
+    /// Whether it is reserved for this station.
+    is_reserved: bool,
     /// The serial number of the unit's last birth certificate.
     certificate: Option<SerialNumber>,
     order: v1::WorkOrder,
@@ -29,16 +32,23 @@ pub(crate) struct OnRecord {
 }
 
 impl LineContext {
-    /// Asks the CA whether the serial number may be given to a unit. Another station may still be faster:
-    /// then the CA refuses to issue, and the unit gets the next serial number instead. If the CA has replaced
-    /// the certificate that the journal knows, or lets it be replaced, the journal's progress is reset.
+    /// How the unit gets its serial number. It is told one that the CA has reserved for this station, so that
+    /// no other unit has it. If the CA has replaced the certificate that the journal knows, or lets it be
+    /// replaced, the journal's progress is reset.
     pub(super) async fn plan(
         &self,
         unit: &Unit,
         slot: usize,
         progress: &mut UnitProgress,
-        withdrawn: Vec<DeviceSerial>,
     ) -> Result<Plan, Outcome> {
+        let serial = &unit.device.serial;
+        if !progress.is_on_record() && self.stock.is_in_force(serial) {
+            return Ok(Plan { assignment: self.telling(), certificate: None });
+        }
+        if self.stock.is_over(serial) {
+            // Its reservation has ended before a unit was told it.
+            self.unless_aborted(self.stock.give_back(true)).await?;
+        }
         self.tell(slot, &unit.device, true);
         let on_record = self.on_record(&unit.device).await?;
         self.tell(slot, &unit.device, false);
@@ -48,10 +58,47 @@ impl LineContext {
             let recorded = self.journal.record(&record).await;
             recorded.map_err(|error| Outcome::JournalLost(error.to_string()))?;
         }
-        let tell =
-            if self.mode == Mode::Device { Assignment::Named } else { Assignment::Assign { withdrawn } };
-        let assignment = on_record.assignment(progress, tell)?;
+        let assignment = on_record.assignment(progress, self.telling())?;
+        if on_record.must_be_reserved() {
+            match self.unless_aborted(self.stock.take_this(serial)).await {
+                // Somebody else was faster, and the CA says who.
+                Err(Outcome::Refused(refusal)) if !refusal.stops_the_line => {
+                    let on_record = self.on_record(&unit.device).await?;
+                    let assignment = on_record.assignment(progress, assignment)?;
+                    return match on_record.must_be_reserved() {
+                        true => Err(Outcome::Refused(refusal)),
+                        false => Ok(Plan { assignment, certificate: on_record.certificate }),
+                    };
+                }
+                reserved => reserved?,
+            }
+        }
         Ok(Plan { assignment, certificate: on_record.certificate })
+    }
+
+    fn telling(&self) -> Assignment {
+        if self.mode == Mode::Device { Assignment::Named } else { Assignment::Assign }
+    }
+
+    /// Reserves these serial numbers as far as they are free, so that few questions are about one unit alone.
+    pub(crate) async fn reserve_ahead(&self, serials: Vec<DeviceSerial>) -> Result<(), Outcome> {
+        match self.unless_aborted(self.stock.take_named(serials)).await {
+            // Each unit hears at its turn why it is not made.
+            Err(Outcome::Refused(refusal)) if !refusal.stops_the_line || refusal.is_about_the_order() => {
+                Ok(())
+            }
+            reserved => reserved,
+        }
+    }
+
+    async fn unless_aborted<T>(
+        &self,
+        work: impl Future<Output = Result<T, StockError>>,
+    ) -> Result<T, Outcome> {
+        tokio::select! {
+            () = self.abort.cancelled() => Err(Outcome::Cancelled),
+            done = work => Ok(done?),
+        }
     }
 
     /// What the CA has on record of a serial number. An error also if the clocks differ too much.
@@ -68,6 +115,7 @@ impl LineContext {
         let on_record = answer.units.first();
         Ok(OnRecord {
             status: on_record.map_or(SerialStatus::Free, serial_status),
+            is_reserved: on_record.is_some_and(|unit| !unit.reservation.is_empty()),
             certificate: on_record.and_then(birth_serial_number),
             order: answer.work_order.unwrap_or_default(),
             now,
@@ -93,18 +141,23 @@ impl OnRecord {
                 taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked | Taken::GivenUp),
                 _,
             ) => Err(Outcome::SerialTaken(taken)),
-            // The CA has refused this serial number to this station before.
-            SerialStatus::Taken(taken, _) if progress.assigned_in_vain => Err(Outcome::SerialTaken(taken)),
             // The CA tells by the key whether it is the same unit.
             SerialStatus::Taken(..) if progress.asked.is_some() => Ok(tell),
             SerialStatus::Taken(taken @ Taken::OtherStation, true) => Err(Outcome::SerialTaken(taken)),
             SerialStatus::Taken(taken, _) => Ok(Assignment::Identify(taken)),
             SerialStatus::Rework => Ok(tell),
             SerialStatus::Free => match order_refusal(&self.order, self.now) {
+                // What is reserved has its part of the quantity, also after the order's window.
+                Some(refusal) if self.is_reserved && refusal.ends_the_order => Ok(tell),
                 Some(refusal) => Err(Outcome::Refused(refusal)),
                 None => Ok(tell),
             },
         }
+    }
+
+    /// Whether the serial number must be reserved before a unit is told it.
+    fn must_be_reserved(&self) -> bool {
+        self.status == SerialStatus::Free && !self.is_reserved
     }
 }
 
@@ -134,7 +187,7 @@ fn superseded(
 }
 
 /// Why the station's clock cannot be used to judge certificates: it differs too much from the CA's.
-fn clock_difference(station: SystemTime, ca: SystemTime) -> Option<String> {
+pub(crate) fn clock_difference(station: SystemTime, ca: SystemTime) -> Option<String> {
     let difference = station.duration_since(ca).unwrap_or_else(|error| error.duration());
     let rfc3339 = |time| humantime::format_rfc3339_seconds(time);
     (difference > CLOCK_DIFFERENCE_MAX).then(|| {
@@ -149,7 +202,6 @@ fn clock_difference(station: SystemTime, ca: SystemTime) -> Option<String> {
 
 /// How the CA would refuse a unit without a certificate, if the order stands still. `now` is its time.
 pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Refusal> {
-    let issued = order.counts.map_or(0, |counts| counts.issued);
     let bound = |at: &Option<prost_types::Timestamp>| at.as_ref().map(time).zip(now);
     let rfc3339 = |time| humantime::format_rfc3339_seconds(time);
     let (reason, why) = match order.state() {
@@ -163,8 +215,11 @@ pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> O
                 (_, Some((closes_at, now))) if now >= closes_at => {
                     (Reason::WorkOrderExpired, format!("ended at {}", rfc3339(closes_at)))
                 }
-                _ if issued >= order.quantity => {
-                    (Reason::WorkOrderExhausted, format!("is for {} units, and all are made", order.quantity))
+                _ if units_left(order) == 0 => {
+                    let reserved = order.counts.is_some_and(|counts| counts.reserved > 0);
+                    let or_reserved = if reserved { " or reserved" } else { "" };
+                    let why = format!("is for {} units, and all are made{or_reserved}", order.quantity);
+                    (Reason::WorkOrderExhausted, why)
                 }
                 _ => return None,
             }

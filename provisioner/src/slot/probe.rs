@@ -141,7 +141,7 @@ impl<'a> Probe<'a> {
         // The session that may follow begins with a number of its own.
         self.exchange = self.exchange.wrapping_add(1).max(1);
         let product = self.context.product.clone();
-        let hello = DeviceRequest::Hello { serial: None, product, withdrawn: Vec::new() };
+        let hello = DeviceRequest::Hello { serial: None, product };
         Ok(link.send(&encode_request(self.exchange, &hello)).await?)
     }
 }

@@ -41,6 +41,10 @@ pub struct Records {
     pub elsewhere: std::collections::BTreeSet<String>,
     /// So many questions are answered with "not now".
     pub busy: u32,
+    /// Serial numbers that are out, with their reservations.
+    pub reserved: BTreeMap<String, String>,
+    /// What was answered to each request for units.
+    pub reservations: BTreeMap<Vec<u8>, v1::ReserveUnitsResponse>,
 }
 
 impl Records {
@@ -81,6 +85,7 @@ impl ProvisioningService for Ca {
                     .into(),
                 counts: Some(v1::WorkOrderCounts {
                     issued: records.issued.len() as u64,
+                    reserved: records.reserved.len() as u64,
                     ..Default::default()
                 }),
                 opens_at: records.opens_at.map(seconds),
@@ -108,6 +113,7 @@ impl ProvisioningService for Ca {
             let issued = records.issued.get(&serial).map(|(_, issued)| issued.serial_number.clone());
             let state = match (&issued, records.confirmed.contains(&serial)) {
                 _ if records.scrapped.contains_key(&serial) => v1::UnitState::Gone,
+                (None, _) if records.reserved.contains_key(&serial) => v1::UnitState::Reserved,
                 (None, _) => v1::UnitState::Free,
                 (Some(_), false) => v1::UnitState::Issued,
                 (Some(_), true) => v1::UnitState::Confirmed,
@@ -115,7 +121,9 @@ impl ProvisioningService for Ca {
             let (revoked, other_station) =
                 (records.revoked.contains(&serial), records.elsewhere.contains(&serial));
             let birth_certificate = issued.unwrap_or_default();
+            let reservation = records.reserved.get(&serial).cloned().unwrap_or_default();
             v1::Unit {
+                reservation,
                 serial,
                 state: state.into(),
                 birth_certificate,
@@ -135,16 +143,68 @@ impl ProvisioningService for Ca {
 
     async fn reserve_units(
         &self,
-        _: Request<v1::ReserveUnitsRequest>,
+        request: Request<v1::ReserveUnitsRequest>,
     ) -> Result<Response<v1::ReserveUnitsResponse>, Status> {
-        Err(Status::unimplemented("this CA reserves nothing"))
+        let v1::ReserveUnitsRequest { request_id, work_order, count, serials, duration } =
+            request.into_inner();
+        let mut records = self.0.lock().unwrap();
+        if let Some(answer) = records.reservations.get(request_id.as_ref()) {
+            return Ok(Response::new(answer.clone()));
+        }
+        let now = records.now();
+        let left =
+            records.quantity.saturating_sub(records.issued.len() as u64 + records.reserved.len() as u64);
+        for (is_so, reason) in [
+            (records.paused, "WORK_ORDER_PAUSED"),
+            (records.opens_at.is_some_and(|opens_at| now < opens_at), "WORK_ORDER_NOT_YET_OPEN"),
+            (records.closes_at.is_some_and(|closes_at| now >= closes_at), "WORK_ORDER_EXPIRED"),
+            (left == 0, "WORK_ORDER_EXHAUSTED"),
+        ] {
+            if is_so {
+                return Err(refused(tonic::Code::FailedPrecondition, reason));
+            }
+        }
+        let wanted = if serials.is_empty() && count == 0 { 500 } else { count.into() };
+        let (most, named): (u64, Vec<String>) = match serials.is_empty() {
+            true => (wanted, (1..=100).map(|number| format!("SN{number:04}")).collect()),
+            false => (u64::MAX, serials),
+        };
+        let is_free = |serial: &String| {
+            !records.issued.contains_key(serial)
+                && !records.reserved.contains_key(serial)
+                && !records.elsewhere.contains(serial)
+        };
+        let most = usize::try_from(most.min(left)).unwrap();
+        let free: Vec<String> = named.into_iter().filter(is_free).take(most).collect();
+        if free.is_empty() {
+            return Err(refused(tonic::Code::FailedPrecondition, "DEVICE_ALREADY_ISSUED"));
+        }
+        let id = format!("rs-{:06}", records.reservations.len() + 1);
+        records.reserved.extend(free.iter().map(|serial| (serial.clone(), id.clone())));
+        let ends_at = now + duration.map_or(12 * 3600, |duration| duration.seconds);
+        let answer = v1::ReserveUnitsResponse {
+            reservation: Some(v1::Reservation {
+                id,
+                work_order,
+                ends_at: Some(seconds(ends_at)),
+                ..v1::Reservation::default()
+            }),
+            serials: free,
+            work_order: Some(v1::WorkOrder { quantity: left, ..v1::WorkOrder::default() }),
+            now: Some(seconds(now)),
+        };
+        records.reservations.insert(request_id.to_vec(), answer.clone());
+        Ok(Response::new(answer))
     }
 
     async fn return_units(
         &self,
-        _: Request<v1::ReturnUnitsRequest>,
+        request: Request<v1::ReturnUnitsRequest>,
     ) -> Result<Response<v1::ReturnUnitsResponse>, Status> {
-        Err(Status::unimplemented("this CA reserves nothing"))
+        let v1::ReturnUnitsRequest { reservation, serials } = request.into_inner();
+        let mut records = self.0.lock().unwrap();
+        records.reserved.retain(|serial, id| *id != reservation || !serials.contains(serial));
+        Ok(Response::new(v1::ReturnUnitsResponse { reservation: None, returned: serials }))
     }
 
     async fn issue_birth_certificate(
@@ -172,7 +232,9 @@ impl ProvisioningService for Ca {
         if records.paused {
             return Err(refused(tonic::Code::FailedPrecondition, "WORK_ORDER_PAUSED"));
         }
-        if records.issued.len() as u64 >= records.quantity {
+        let is_reserved = records.reserved.remove(&device.serial).is_some();
+        let spent = records.issued.len() as u64 + records.reserved.len() as u64;
+        if spent >= records.quantity && !is_reserved {
             return Err(refused(tonic::Code::ResourceExhausted, "WORK_ORDER_EXHAUSTED"));
         }
         let mut serial_number = [0x40; 16];
@@ -367,6 +429,8 @@ impl Factory {
             revoked: Default::default(),
             elsewhere: Default::default(),
             busy: 0,
+            reserved: BTreeMap::new(),
+            reservations: BTreeMap::new(),
             issuer,
         })));
         let tls = ServerTlsConfig::new()

@@ -33,7 +33,7 @@ fn a_device_that_never_answers_is_given_up_after_a_bounded_number_of_sends() {
 #[test]
 fn a_unit_that_is_not_the_one_with_the_serial_number_is_told_nothing() {
     let fault = DeviceResponse::Fault { code: FaultCode::WrongDevice, message: "no serial number".into() };
-    let hello = DeviceRequest::Hello { serial: None, product: unit(9).product, withdrawn: Vec::new() };
+    let hello = DeviceRequest::Hello { serial: None, product: unit(9).product };
     for response in [fault, Device::new(unit(9)).work(&hello)] {
         let asked = Assignment::Identify(Taken::OtherStation);
         let (mut session, exchange, request) = begun(asked, UnitProgress::default());

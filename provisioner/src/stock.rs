@@ -1,0 +1,366 @@
+//! The units that the CA has reserved for this station: taken in blocks before units are told their serial
+//! numbers, and given back where no unit was told (ADR 0069).
+
+mod held;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use identity::{Clock, DeviceId, DeviceSerial, RequestId};
+use parking_lot::Mutex;
+
+pub(crate) use held::{Held, Reservation, ReserveRequest, from_millis};
+
+use crate::ca::{Ca, CaError, UNITS_MAX};
+use crate::journal::{JournalError, JournalState, Record, UnitRecord, Writer};
+use crate::session::{Outcome, Refusal};
+use crate::slot::clock_difference;
+
+/// How much is reserved at a time: `station.toml` and the command line.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ReserveTerms {
+    /// The units of one block; `None`: as the CA is configured.
+    pub(crate) units: Option<u32>,
+    /// For how long; `None`: as the CA is configured.
+    pub(crate) duration: Option<Duration>,
+    /// Whether whole blocks are taken and kept after the run, for a line that may lose the CA.
+    pub(crate) keeps: bool,
+}
+
+/// How much of the order there is, as of the CA's last answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OrderRoom {
+    /// Units that are neither made nor reserved nor withdrawn.
+    pub(crate) left: u64,
+    pub(crate) stations: u64,
+}
+
+/// Shared by all slots.
+pub(crate) struct Stock {
+    ca: Ca,
+    journal: Writer,
+    clock: Arc<dyn Clock>,
+    work_order: String,
+    terms: ReserveTerms,
+    shelf: Mutex<Shelf>,
+    /// Held while the CA is asked, so that two slots do not ask for one thing.
+    room: tokio::sync::Mutex<OrderRoom>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    held: Held,
+    /// Serial numbers that this run has given out, or that nothing is made under.
+    given: BTreeSet<DeviceSerial>,
+    /// Serial numbers that the CA was asked for by name.
+    named: BTreeSet<DeviceSerial>,
+    /// Serial numbers that units were told, as far as the journal knows.
+    told: BTreeSet<DeviceSerial>,
+}
+
+impl Stock {
+    /// The stock of an order, as the journal `known` has it. The serial numbers of units that are done are
+    /// not given out, and neither are those in `elsewhere`.
+    pub(crate) fn new(
+        (ca, journal, clock): (Ca, Writer, Arc<dyn Clock>),
+        work_order: &str,
+        terms: ReserveTerms,
+        known: &JournalState,
+        elsewhere: impl Iterator<Item = DeviceSerial>,
+        room: OrderRoom,
+    ) -> Self {
+        let serial = |(device, _): (&DeviceId, &UnitRecord)| device.serial.clone();
+        let done = known.units.iter().filter(|(_, unit)| unit.is_done()).map(serial);
+        let shelf = Shelf {
+            held: known.held.clone(),
+            given: done.chain(elsewhere).collect(),
+            named: BTreeSet::new(),
+            told: known.units.iter().map(serial).collect(),
+        };
+        let work_order = work_order.to_owned();
+        let (shelf, room) = (Mutex::new(shelf), tokio::sync::Mutex::new(room));
+        Self { ca, journal, clock, work_order, terms, shelf, room }
+    }
+
+    /// Serial numbers for at most `wanted` units: those in hand, else of the next block. Each is given out
+    /// once in a run.
+    pub(crate) async fn take(&self, wanted: u64) -> Result<Vec<DeviceSerial>, StockError> {
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let mut room = self.room.lock().await;
+        self.settle(&mut room).await?;
+        loop {
+            let taken = self.shelf.lock().take(wanted, self.clock.now());
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
+            let count = self.terms.block(wanted as u64, *room);
+            self.reserve(count, Vec::new(), &mut room).await?;
+        }
+    }
+
+    /// Reserves a whole block if none is in hand, for a line that may lose the CA.
+    pub(crate) async fn stock_up(&self) -> Result<(), StockError> {
+        let mut room = self.room.lock().await;
+        self.settle(&mut room).await?;
+        if self.shelf.lock().held.in_hand(self.clock.now()).is_none() {
+            self.reserve(self.terms.units.unwrap_or(0), Vec::new(), &mut room).await?;
+        }
+        Ok(())
+    }
+
+    /// Reserves these serial numbers as far as they are free. Each is asked for once in a run.
+    pub(crate) async fn take_named(&self, serials: Vec<DeviceSerial>) -> Result<(), StockError> {
+        let mut room = self.room.lock().await;
+        self.settle(&mut room).await?;
+        let now = self.clock.now();
+        let mut missing = serials;
+        {
+            let mut shelf = self.shelf.lock();
+            missing.retain(|serial| !shelf.is_in_force(serial, now) && shelf.named.insert(serial.clone()));
+        }
+        missing.truncate(UNITS_MAX);
+        if missing.is_empty() { Ok(()) } else { self.reserve(0, missing, &mut room).await }
+    }
+
+    /// Reserves this serial number; an error if it is not free.
+    pub(crate) async fn take_this(&self, serial: &DeviceSerial) -> Result<(), StockError> {
+        let mut room = self.room.lock().await;
+        self.settle(&mut room).await?;
+        match self.is_in_force(serial) {
+            true => Ok(()),
+            false => self.reserve(0, vec![serial.clone()], &mut room).await,
+        }
+    }
+
+    /// Whether it is reserved, its end has passed, and no unit was told it.
+    pub(crate) fn is_over(&self, serial: &DeviceSerial) -> bool {
+        let now = self.clock.now();
+        let shelf = self.shelf.lock();
+        shelf.held.returnable(Some(now)).any(|(_, serials)| serials.contains(serial))
+    }
+
+    /// Whether what is in hand stays after the run.
+    pub(crate) fn keeps(&self) -> bool {
+        self.terms.keeps
+    }
+
+    /// The most units that are reserved by name at a time.
+    pub(crate) fn names_max(&self) -> usize {
+        self.terms.units.map_or(NAMES_MAX, |units| usize::try_from(units).unwrap_or(NAMES_MAX))
+    }
+
+    /// Whether a new unit may be begun under this serial number without another question to the CA.
+    pub(crate) fn is_in_force(&self, serial: &DeviceSerial) -> bool {
+        self.shelf.lock().is_in_force(serial, self.clock.now())
+    }
+
+    /// A unit is about to be told this serial number.
+    pub(crate) fn told(&self, serial: &DeviceSerial) {
+        let mut shelf = self.shelf.lock();
+        shelf.told.insert(serial.clone());
+        shelf.held.told(serial);
+    }
+
+    /// Returns what no unit was told: all of it, or only what is over.
+    pub(crate) async fn give_back(&self, only_ended: bool) -> Result<u64, StockError> {
+        let mut room = self.room.lock().await;
+        self.settle(&mut room).await?;
+        let ended = only_ended.then(|| self.clock.now());
+        let home: Vec<(String, Vec<DeviceSerial>)> = {
+            let shelf = self.shelf.lock();
+            shelf.held.returnable(ended).map(|(id, serials)| (id.to_owned(), serials)).collect()
+        };
+        let mut returned = 0;
+        for (reservation, serials) in home {
+            for serials in serials.chunks(UNITS_MAX) {
+                match self.ca.return_units(&reservation, serials).await {
+                    Ok(()) => returned += serials.len() as u64,
+                    // Nothing of it can come home: it is spent, or it is not this station's.
+                    Err(CaError::Refused(refusal)) if !refusal.stops_the_line => {
+                        tracing::warn!("reserved units of {reservation} did not come home: {refusal}");
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+                self.gone(reservation.clone(), serials.to_vec()).await?;
+            }
+        }
+        Ok(returned)
+    }
+
+    /// An operator has withdrawn the reservation of a serial number: nothing of it is begun any more.
+    pub(crate) async fn withdrawn(&self, serial: &DeviceSerial) -> Result<(), StockError> {
+        let found = {
+            let shelf = self.shelf.lock();
+            let id = shelf.held.reservation_of(serial);
+            id.map(|id| (id.to_owned(), shelf.held.all_of(id)))
+        };
+        let Some((reservation, serials)) = found else { return Ok(()) };
+        tracing::warn!("an operator has withdrawn {reservation}: no further unit of it is begun");
+        self.gone(reservation, serials).await
+    }
+
+    async fn gone(&self, reservation: String, serials: Vec<DeviceSerial>) -> Result<(), StockError> {
+        let record = Record::Returned { reservation: reservation.clone(), serials: serials.clone() };
+        self.journal.record(&record).await?;
+        self.shelf.lock().held.gone(&reservation, &serials);
+        Ok(())
+    }
+
+    /// Repeats requests whose answers were lost: the CA gives the same reservations.
+    async fn settle(&self, room: &mut OrderRoom) -> Result<(), StockError> {
+        loop {
+            let unanswered = self.shelf.lock().held.unanswered().cloned();
+            let Some(request) = unanswered else { return Ok(()) };
+            match self.ask(request, room).await {
+                Ok(()) => {}
+                // What was asked for then is not what is asked for now.
+                Err(StockError::Ca(CaError::Refused(refusal)))
+                    if !refusal.stops_the_line || refusal.is_about_the_order() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn reserve(
+        &self,
+        count: u32,
+        serials: Vec<DeviceSerial>,
+        room: &mut OrderRoom,
+    ) -> Result<(), StockError> {
+        let mut request_id = [0; 16];
+        aws_lc_rs::rand::fill(&mut request_id).map_err(|_| StockError::NoRandomNumbers)?;
+        let duration = self.terms.duration;
+        let request = ReserveRequest { request_id: request_id.into(), count, serials, duration };
+        // Recorded first: what the CA reserves is known also if the answer is lost.
+        self.journal.record(&Record::Reserving(request.clone())).await?;
+        self.shelf.lock().held.asked(request.clone());
+        self.ask(request, room).await
+    }
+
+    async fn ask(&self, request: ReserveRequest, room: &mut OrderRoom) -> Result<(), StockError> {
+        let request_id = request.request_id;
+        match self.ca.reserve(&self.work_order, &request).await {
+            Ok(answer) => {
+                let (left, now, reservation) = (answer.left, answer.now, answer.reservation);
+                let record = Record::Reserved { request_id, reservation: Some(reservation.clone()) };
+                self.journal.record(&record).await?;
+                self.shelf.lock().answered(&request_id, Some(&reservation));
+                room.left = left;
+                match now.and_then(|of_ca| clock_difference(self.clock.now(), of_ca)) {
+                    Some(detail) => Err(StockError::ClockWrong(detail)),
+                    None => Ok(()),
+                }
+            }
+            Err(CaError::Refused(refusal)) => {
+                let record = Record::Reserved { request_id, reservation: None };
+                self.journal.record(&record).await?;
+                self.shelf.lock().answered(&request_id, None);
+                Err(CaError::Refused(refusal).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl ReserveTerms {
+    /// How many units to ask for: as few as are wanted, and no more than half of the station's part of what
+    /// is left, so that stations that share an order end together. 0: as many as the CA is configured for.
+    fn block(&self, wanted: u64, room: OrderRoom) -> u32 {
+        let whole = self.units.unwrap_or(0);
+        if self.keeps {
+            return whole;
+        }
+        let part = match room.stations {
+            0 | 1 => u64::MAX,
+            stations => room.left.div_ceil(stations.saturating_mul(2)).max(PART_MIN),
+        };
+        let count = u32::try_from(wanted.min(part)).unwrap_or(u32::MAX).max(1);
+        match self.units {
+            Some(units) => count.min(units),
+            None if count >= CA_DEFAULT_FROM => 0,
+            None => count,
+        }
+    }
+}
+
+impl Shelf {
+    fn answered(&mut self, request_id: &RequestId, reservation: Option<&Reservation>) {
+        let Self { held, told, .. } = self;
+        held.answered(request_id, reservation, |serial| told.contains(serial));
+    }
+
+    fn take(&mut self, wanted: usize, now: SystemTime) -> Vec<DeviceSerial> {
+        let usable = self.held.usable(now).into_iter();
+        let taken: Vec<_> =
+            usable.filter(|serial| !self.given.contains(*serial)).take(wanted).cloned().collect();
+        self.given.extend(taken.iter().cloned());
+        taken
+    }
+
+    fn is_in_force(&self, serial: &DeviceSerial, now: SystemTime) -> bool {
+        self.held.ends_at(serial).is_some_and(|ends_at| now < ends_at)
+    }
+}
+
+/// Why no units were reserved or returned.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StockError {
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The station's clock or the CA's is wrong.
+    #[error("{0}")]
+    ClockWrong(String),
+    #[error("the system has no random numbers")]
+    NoRandomNumbers,
+}
+
+impl StockError {
+    /// The refusal, if the CA has refused.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Ca(CaError::Refused(refusal)) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+impl From<StockError> for Outcome {
+    fn from(error: StockError) -> Self {
+        let words = error.to_string();
+        match error {
+            StockError::Ca(error) => error.into(),
+            StockError::ClockWrong(detail) => Self::ClockWrong(detail),
+            StockError::Journal(_) | StockError::NoRandomNumbers => Self::JournalLost(words),
+        }
+    }
+}
+
+/// From so many units on, the CA's own default is asked for: it knows what suits the site.
+const CA_DEFAULT_FROM: u32 = 500;
+
+/// The smallest part of a shared order: a question to the CA for each few units.
+const PART_MIN: u64 = 4;
+
+/// The CA's usual default.
+const NAMES_MAX: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_what_is_wanted_and_leaves_other_stations_their_part() {
+        let terms = |units, keeps| ReserveTerms { units, duration: None, keeps };
+        let room = |left, stations| OrderRoom { left, stations };
+        assert_eq!(terms(None, false).block(20, room(1_000, 1)), 20);
+        assert_eq!(terms(None, false).block(9_000, room(10_000, 1)), 0, "as the CA is configured");
+        assert_eq!(terms(Some(100), false).block(9_000, room(10_000, 1)), 100);
+        assert_eq!(terms(None, false).block(12, room(12, 2)), 4);
+        assert_eq!(terms(None, false).block(100, room(100, 2)), 25);
+        assert_eq!(terms(Some(100), true).block(5, room(10_000, 2)), 100, "a whole block is kept");
+        assert_eq!(terms(None, true).block(5, room(10_000, 2)), 0);
+    }
+}
