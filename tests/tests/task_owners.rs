@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use proto::v1::Role;
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit, setrlimit};
 use tests::{
     CertificateAuthority, Device, Factory, Fleet, Operator, OrderTerms, Process, Program, Site, ask,
     eventually, hearing_hang_ups,
@@ -145,6 +145,9 @@ fn certificate_authority(command: &str, dir: &Path) -> std::process::Output {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_program_that_holds_keys_leaves_a_core_dump() {
+    // The programs inherit it, so that the limit is zero only when a program has set it.
+    let limit = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
     // Whether this machine writes core files at all, without the limit.
     let sleep = Process::start(Command::new("sleep").arg("1000").current_dir(std::env::temp_dir()));
     let dumps = abort(sleep);
