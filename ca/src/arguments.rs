@@ -1,5 +1,7 @@
 //! The command line of `touchmark-ca`. Its help is the manual.
 
+mod document_signer;
+
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +11,8 @@ use identity::PrincipalName;
 
 use crate::config::{LogFormat, manual};
 use crate::init::{CredentialFor, Plan, parse_host};
+
+pub use document_signer::DocumentSignerArguments;
 
 /// Touchmark's certificate authority: gives every device its identity, and keeps the record of it.
 #[derive(Debug, Parser)]
@@ -40,6 +44,12 @@ pub enum Command {
     /// signs the first.
     #[command(after_help = ROOT_CRL_MORE)]
     RootCrl(RootCrlArguments),
+    /// Make the key and the certificate that sign closing reports, while the CA does not serve
+    ///
+    /// init makes the first. An installation that is older than closing reports has none, and a certificate
+    /// is good for five years. The root issues it, with its key here or elsewhere.
+    #[command(after_help = document_signer::MORE)]
+    DocumentSigner(DocumentSignerArguments),
     /// Go on with a ledger that was restored from an older backup, while the CA does not serve
     ///
     /// A CA that finds its ledger older than what it has published does not serve: certificates and
@@ -79,6 +89,7 @@ impl Command {
             Self::Init(InitArguments { json, .. })
             | Self::Credential(CredentialArguments { json, .. })
             | Self::RootCrl(RootCrlArguments { json, .. })
+            | Self::DocumentSigner(DocumentSignerArguments { json, .. })
             | Self::AcceptRestoredStore(RestoredArguments { json, .. })
             | Self::ConfirmTime(ConfirmTimeArguments { json, .. })
             | Self::CheckConfig(ConfigArguments { json, .. })
@@ -269,7 +280,8 @@ Makes, all or nothing:
   DIR/ca.toml             the configuration
   DIR/passphrase          opens the issuers' keys; keep a copy elsewhere
   DIR/issuers/            root, factory, operational, infrastructure: NAME.cert.pem, and NAME.key.pem (encrypted PKCS#8);
-                          root.crl, the root's CRL, for 12 months
+                          root.crl, the root's CRL, for 12 months; document.cert.pem and document-KEY.key.pem, which
+                          sign closing reports
   DIR/crl-epoch           the numbers of CRLs, and how far the ledger was; serving makes DIR/publication/ beside it
   DIR/server/             the server's credentials: cert.pem, chain.pem, trust.pem, key.pem
   DIR/operators/admin/    the first operator's credentials, and touchmark.toml for the program touchmark

@@ -119,6 +119,7 @@ fn init_step(error: &InitError) -> Option<&'static str> {
         InitError::RootCrl(RootCrlError::Overtaken { .. }) => {
             "the CA publishes what is here from its next start; for a newer list, export again"
         }
+        InitError::DocumentKey(_) => "export again, and have that signed",
         InitError::RootKey { .. } => "bring the key back for this, or sign elsewhere: see --export",
         InitError::Passphrase(_) | InitError::Issuers(IssuersError::Passphrase(_)) => {
             "see issuers.passphrase-file in the configuration: one line, mode 0600"
@@ -190,6 +191,10 @@ fn of_init(error: &InitError) -> Status {
         | InitError::OtherInstallation
         | InitError::Signer(_)
         | InitError::RootKey { .. }
+        | InitError::NotTheRoots
+        | InitError::NoDocumentSigner(_)
+        | InitError::DocumentKey(_)
+        | InitError::DocumentSigner(_)
         | InitError::RootCrl(
             RootCrlError::NotSigned | RootCrlError::NoList | RootCrlError::Overtaken { .. },
         ) => Status::Unusable,
@@ -201,7 +206,7 @@ fn of_init(error: &InitError) -> Status {
         | InitError::OnRecord { .. }
         | InitError::RootCrl(_)
         | InitError::Io { .. }
-        | InitError::RootCrlFile { .. }
+        | InitError::CeremonyFile { .. }
         | InitError::Refused(_)
         | InitError::FreshKey(_) => Status::Failed,
     }

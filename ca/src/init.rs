@@ -5,6 +5,7 @@ mod certificates;
 mod confirmed_time;
 mod credential;
 mod directory;
+mod document_signer;
 mod hosts;
 mod restored;
 mod root_crl;
@@ -19,7 +20,7 @@ use clap::Args;
 use identity::{Clock, HostError, SerialNumber};
 use ledger::Conflict;
 use publication::{CrlNumberError, LedgerHead, RootCrlDraft, RootCrlError, StoreStatus, write_root_crl};
-use signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
+use signer::{DocumentSignerError, IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
 use store::{OpenError, StoreError, StoreSettings};
 
 use crate::config::{
@@ -31,6 +32,9 @@ use crate::open::create_crl_numbers;
 pub use confirmed_time::{ConfirmedTime, confirm_time};
 pub use credential::{CredentialFor, credential};
 pub use directory::abandoned;
+pub use document_signer::{
+    MadeDocumentSigner, export_document_signer, import_document_signer, make_document_signer,
+};
 pub use hosts::parse_host;
 pub use restored::{accept_restored_store, lacks_something};
 pub use root_crl::{Elsewhere, export_root_crl, import_root_crl, renew_root_crl};
@@ -178,7 +182,19 @@ pub enum InitError {
     #[error("the root's key is needed, and {} cannot be used; --export is for a key that is elsewhere", path.display())]
     RootKey { path: PathBuf, source: IssuersError },
     #[error("{} cannot be {what}", path.display())]
-    RootCrlFile { path: PathBuf, what: &'static str, source: std::io::Error },
+    CeremonyFile { path: PathBuf, what: &'static str, source: std::io::Error },
+    #[error(
+        "the signature is not the root's over this certificate: sign the very file that --export wrote, with the root's key"
+    )]
+    NotTheRoots,
+    #[error("this is not what --export wrote: it is no certificate for the signer of documents by this root")]
+    NoDocumentSigner(#[source] issuance::Refusal),
+    #[error(
+        "the key that --export made for this certificate is not here: a later import removed it; export again"
+    )]
+    DocumentKey(#[source] KeyFileError),
+    #[error(transparent)]
+    DocumentSigner(#[from] DocumentSignerError),
     #[error(transparent)]
     Host(#[from] HostError),
     #[error(transparent)]

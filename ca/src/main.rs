@@ -6,15 +6,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ca::arguments::{
-    Arguments, Command, ConfigArguments, ConfirmTimeArguments, CredentialArguments, InitArguments, PROGRAM,
-    RestoredArguments, RootCrlArguments, ServeArguments, WaitArguments,
+    Arguments, Command, ConfigArguments, ConfirmTimeArguments, CredentialArguments, DocumentSignerArguments,
+    InitArguments, PROGRAM, RestoredArguments, RootCrlArguments, ServeArguments, WaitArguments,
 };
 use ca::clock::CheckedClock;
 use ca::config::{ConfigError, Settings};
 use ca::exit::Failure;
 use ca::init::{
-    Elsewhere, abandoned, accept_restored_store, confirm_time, credential, export_root_crl, import_root_crl,
-    init, lacks_something, renew_root_crl, utc,
+    Elsewhere, abandoned, accept_restored_store, confirm_time, credential, export_document_signer,
+    export_root_crl, import_document_signer, import_root_crl, init, lacks_something, make_document_signer,
+    renew_root_crl, utc,
 };
 use ca::serve::{Addresses, serve};
 use ca::telemetry;
@@ -65,6 +66,7 @@ async fn run_command(arguments: Arguments) -> ExitCode {
         Command::Serve(arguments) => run(arguments).await,
         Command::Credential(arguments) => make_credential(arguments).await,
         Command::RootCrl(arguments) => sign_root_crl(arguments).await,
+        Command::DocumentSigner(arguments) => certify_document_signer(arguments).await,
         Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
         Command::ConfirmTime(arguments) => confirm(arguments).await,
         Command::CheckConfig(arguments) => check(arguments).await,
@@ -106,10 +108,13 @@ async fn sign_root_crl(arguments: RootCrlArguments) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     if let Some(export) = &arguments.export {
         export_root_crl(&settings, clock, export).await?;
-        return told(arguments.json, &json!({ "to_be_signed": export }), &how_to_sign(&arguments, export));
+        let text = how_to_sign("root-crl", &arguments.config, export);
+        return told(arguments.json, &json!({ "to_be_signed": export }), &text);
     }
     let (path, until) = match (&arguments.import, &arguments.signature) {
-        (Some(list), Some(signature)) => import_root_crl(&settings, Elsewhere { list, signature }).await?,
+        (Some(exported), Some(signature)) => {
+            import_root_crl(&settings, Elsewhere { exported, signature }).await?
+        }
         _ => renew_root_crl(&settings, Arc::clone(&clock)).await?,
     };
     let days = until.duration_since(clock.now()).unwrap_or_default().as_secs() / (24 * 60 * 60);
@@ -117,12 +122,31 @@ async fn sign_root_crl(arguments: RootCrlArguments) -> Result<(), Failure> {
     told(arguments.json, &json!({ "crl": path, "days": days }), &text)
 }
 
+async fn certify_document_signer(arguments: DocumentSignerArguments) -> Result<(), Failure> {
+    let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if let Some(export) = &arguments.export {
+        export_document_signer(&settings, clock, export).await?;
+        let text = how_to_sign("document-signer", &arguments.config, export);
+        return told(arguments.json, &json!({ "to_be_signed": export }), &text);
+    }
+    let made = match (&arguments.import, &arguments.signature) {
+        (Some(exported), Some(signature)) => {
+            import_document_signer(&settings, clock, Elsewhere { exported, signature }).await?
+        }
+        _ => make_document_signer(&settings, clock).await?,
+    };
+    let (path, until) = (made.path.display(), utc(made.not_after));
+    let text = format!("Made {path}, good until {until}; the CA signs with it from its next start\n");
+    told(arguments.json, &json!({ "certificate": made.path, "not_after": until }), &text)
+}
+
 /// The commands to type where the root's key is, and then here.
-fn how_to_sign(arguments: &RootCrlArguments, list: &Path) -> String {
-    let (config, list) = (arguments.config.display(), list.display());
+fn how_to_sign(command: &str, config: &Path, exported: &Path) -> String {
+    let (config, file) = (config.display(), exported.display());
     format!(
-        "Made {list}; where the root's key is, sign it:\n  openssl dgst -sha256 -sign root.key.pem -out {list}.sig {list}\n\
-         Then here:\n  touchmark-ca root-crl --config {config} --import {list} --signature {list}.sig\n"
+        "Made {file}; where the root's key is, sign it:\n  openssl dgst -sha256 -sign root.key.pem -out {file}.sig {file}\n\
+         Then here:\n  touchmark-ca {command} --config {config} --import {file} --signature {file}.sig\n"
     )
 }
 

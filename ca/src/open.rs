@@ -15,7 +15,9 @@ use crate::config::Settings;
 pub(crate) use crl_numbers::{
     accept_ledger, check_crl_numbers, create_crl_numbers, crl_numbers, serving_crl_numbers,
 };
-pub(crate) use issuing_keys::{NewIssuingKey, check_passphrase_file, warn_of_issuing_keys};
+pub(crate) use issuing_keys::{
+    NewIssuingKey, check_passphrase_file, open_for_documents, passphrase_of_keys, warn_of_issuing_keys,
+};
 
 /// Does `work` with the ledger, unless it is older than what was published. Closes it in every case.
 pub(crate) async fn with_ledger<T, E>(

@@ -1,6 +1,6 @@
 //! The certificate profiles of this installation.
 
-use identity::{KeyType, ProfileName};
+use identity::{IssuerName, KeyType, ProfileName};
 use issuance::Profile;
 
 use crate::config::ProfileSettings;
@@ -44,7 +44,7 @@ pub(crate) fn add_revocation_urls(profile: &mut Profile, public_url: Option<&str
     }
     profile.issuer_certificate_url = Some(format!("{url}/issuers/{issuer}.cer"));
     // The root's key is offline, so there is no OCSP for what it issued.
-    if profile.path_length.is_none() {
+    if issuer != IssuerName::Root {
         profile.ocsp_url = Some(format!("{url}/ocsp"));
     }
 }
@@ -80,6 +80,7 @@ mod tests {
         assert_eq!(ldevid.hardware_type, None);
         assert_eq!(of(ProfileName::OcspSigner).crl_base_url, None);
         assert_eq!(of(ProfileName::FactoryCa).ocsp_url, None);
+        assert_eq!(of(ProfileName::Document).ocsp_url, None);
         assert_eq!(
             of(ProfileName::FactoryCa).crl_base_url.as_deref(),
             Some("http://ca.example.com:8080/crl/root")

@@ -35,6 +35,7 @@ fn credential_has_a_manual() {
 #[test]
 fn what_is_done_rarely_has_a_manual_too() {
     help(&["root-crl", "--help"]).assert().success().stdout_eq(file!["help/root-crl.txt"]);
+    help(&["document-signer", "--help"]).assert().success().stdout_eq(file!["help/document-signer.txt"]);
     let restored = help(&["accept-restored-store", "--help"]);
     restored.assert().success().stdout_eq(file!["help/accept-restored-store.txt"]);
     help(&["confirm-time", "--help"]).assert().success().stdout_eq(file!["help/confirm-time.txt"]);

@@ -24,6 +24,8 @@ pub enum ProfileName {
     Credential(Role),
     /// The signer of OCSP responses for one issuer (RFC 6960, section 4.2.2.2).
     OcspSigner,
+    /// The signer of documents that the CA makes, such as closing reports.
+    Document,
 }
 
 impl ProfileName {
@@ -31,7 +33,8 @@ impl ProfileName {
     pub fn all() -> impl Iterator<Item = Self> {
         let cas = [Self::Root, Self::FactoryCa, Self::OperationalCa, Self::InfrastructureCa];
         let credentials = Role::ALL.into_iter().map(Self::Credential);
-        cas.into_iter().chain([Self::Idevid, Self::Ldevid]).chain(credentials).chain([Self::OcspSigner])
+        let devices = [Self::Idevid, Self::Ldevid];
+        cas.into_iter().chain(devices).chain(credentials).chain([Self::OcspSigner, Self::Document])
     }
 
     /// Whether its certificates are CA certificates (`CA:TRUE`).
@@ -64,6 +67,7 @@ impl fmt::Display for ProfileName {
             Self::Ldevid => "ldevid",
             Self::Credential(role) => role.as_str(),
             Self::OcspSigner => "ocsp-signer",
+            Self::Document => "document",
         })
     }
 }

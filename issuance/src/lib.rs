@@ -30,7 +30,7 @@ pub use ocsp::{
     CERT_IDS_MAX, CertId, OcspCertStatus, OcspError, OcspIssuer, OcspRequest, OcspSigner, PreparedOcsp,
     SingleResponse, ocsp_response,
 };
-pub use prepared::Prepared;
+pub use prepared::{Prepared, signed_elsewhere};
 pub use primes::{Modulus, RECENT_MODULI_MIN, RecentModuli, shared_primes, shared_primes_between};
 pub use profile::{ExtendedKeyUsage, KeyUsage, Profile, crl_url};
 pub use refusal::{LintFinding, Refusal};

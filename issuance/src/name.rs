@@ -91,6 +91,7 @@ fn unit(profile: ProfileName) -> Option<&'static str> {
     match profile {
         ProfileName::Credential(role) => Some(role.unit()),
         ProfileName::OcspSigner => Some(Role::Service.unit()),
+        ProfileName::Document => Some("documents"),
         _ => None,
     }
 }

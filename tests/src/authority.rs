@@ -80,6 +80,28 @@ impl CertificateAuthority {
         }
     }
 
+    /// The certificate and the key that sign documents, as if a thief called with them.
+    pub fn document_signer(&self) -> Credentials {
+        let issuers = self.directory.join("issuers");
+        let read = |name: &str| std::fs::read_to_string(issuers.join(name)).expect("it is there");
+        let names = std::fs::read_dir(&issuers).expect("the issuers' directory");
+        let names = names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let key: Vec<_> =
+            names.filter(|name| name.starts_with("document-") && name.ends_with(".key.pem")).collect();
+        assert_eq!(key.len(), 1, "one key signs documents");
+        let passphrase = format!("file:{}", self.directory.join("passphrase").display());
+        let mut openssl = std::process::Command::new("openssl");
+        let openssl = openssl.args(["pkey", "-passin", &passphrase, "-in"]).arg(issuers.join(&key[0]));
+        let opened = openssl.output().expect("openssl runs");
+        assert!(opened.status.success(), "{opened:?}");
+        Credentials {
+            certificate: read("document.cert.pem"),
+            chain: String::new(),
+            key: String::from_utf8(opened.stdout).expect("PEM"),
+            trust: read("root.cert.pem"),
+        }
+    }
+
     /// Sets an environment variable for the next start.
     pub fn with_environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));

@@ -69,6 +69,7 @@ const HARMLESS: &[&str] = &[
     "touchmark-agent enroll",
     "touchmark-ca credential",
     "touchmark-ca root-crl",
+    "touchmark-ca document-signer",
 ];
 
 /// Private words with a term of the field, and sentences that readers did not understand.

@@ -70,6 +70,7 @@ async fn callers(authority: &CertificateAuthority) -> Vec<(Kind, Caller)> {
         (Kind::Operator, authority.operator()),
         (Kind::RelyingParty, authority.caller(&relying_party)),
         (Kind::Service, authority.caller(&service)),
+        (Kind::DocumentSigner, authority.caller(&authority.document_signer())),
         (Kind::DeviceBirth, authority.caller(&birth)),
         (Kind::DeviceOperational, authority.caller(&operational)),
     ]
@@ -104,8 +105,8 @@ fn role_refusal(status: &Status) -> Option<(Code, String)> {
 fn refusal_of(kind: Kind) -> (Code, String) {
     match kind {
         Kind::Nobody => (Code::Unauthenticated, "CLIENT_CERTIFICATE_REQUIRED".to_owned()),
-        // Its certificate is for servers: it cannot even begin.
-        Kind::Service => (Code::Unauthenticated, AT_THE_HANDSHAKE.to_owned()),
+        // Its certificate is for servers, or for signatures of documents (R-DOC-01): it cannot even begin.
+        Kind::Service | Kind::DocumentSigner => (Code::Unauthenticated, AT_THE_HANDSHAKE.to_owned()),
         _ => (Code::PermissionDenied, "ROLE_NOT_ALLOWED".to_owned()),
     }
 }
@@ -120,6 +121,7 @@ enum Kind {
     Operator,
     RelyingParty,
     Service,
+    DocumentSigner,
     DeviceBirth,
     DeviceOperational,
 }

@@ -24,7 +24,7 @@ pub struct Condition {
 /// When a certificate of the CA expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
-    /// `server`, or the name of the issuer.
+    /// `server`, `documents` or the name of the issuer.
     pub name: String,
     /// The notAfter of the certificate.
     pub not_after: SystemTime,
@@ -34,7 +34,11 @@ impl End {
     /// How long before its expiry the operator is warned. To replace an issuer takes longer than to replace a
     /// server's certificate, and certificates that it signs meanwhile expire with it.
     pub fn told_before(&self) -> Duration {
-        if self.name == SERVER { SERVER_TOLD_BEFORE } else { ISSUER_TOLD_BEFORE }
+        match self.name.as_str() {
+            SERVER => SERVER_TOLD_BEFORE,
+            DOCUMENTS => DOCUMENTS_TOLD_BEFORE,
+            _ => ISSUER_TOLD_BEFORE,
+        }
     }
 }
 
@@ -62,7 +66,11 @@ impl Authority {
             name: name.to_string(),
             not_after: self.issuers.certificate(name).validity().not_after(),
         });
-        server.into_iter().chain(issuers).collect()
+        let documents = self.documents.as_ref().map(|signer| End {
+            name: DOCUMENTS.to_owned(),
+            not_after: signer.certificate().validity().not_after(),
+        });
+        server.into_iter().chain(issuers).chain(documents).collect()
     }
 }
 
@@ -70,10 +78,14 @@ impl Authority {
 pub const RECORDED_AHEAD_MAX: usize = 100;
 
 const SERVER: &str = "server";
+const DOCUMENTS: &str = "documents";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Its lifetime is 90 days, and it is replaced in minutes.
 const SERVER_TOLD_BEFORE: Duration = Duration::from_secs(30 * DAY.as_secs());
+
+/// The root's key must be fetched.
+const DOCUMENTS_TOLD_BEFORE: Duration = Duration::from_secs(60 * DAY.as_secs());
 
 /// Operational certificates live 90 days at most; another 90 days bring a new issuer to a fleet.
 const ISSUER_TOLD_BEFORE: Duration = Duration::from_secs(180 * DAY.as_secs());

@@ -7,6 +7,7 @@ mod condition;
 mod counters;
 mod delegate;
 mod device_life;
+mod documents;
 mod feed;
 mod issue;
 mod keys;
@@ -37,7 +38,7 @@ use issuance::{BlockedKeys, Certificate, Profile, RecentModuli};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use rand::CryptoRng;
-use signer::Issuers;
+use signer::{DocumentSigner, Issuers};
 use store::{Chores, OnlyProcess, Store, StoreError};
 use tokio::sync::watch;
 
@@ -133,6 +134,8 @@ pub struct Authority {
     jobs: tokio::sync::Notify,
     counters: Arc<Counters>,
     incidents: report::Incidents,
+    /// Signs closing reports; `None`: there is none.
+    documents: Option<DocumentSigner>,
     /// When the server's certificate expires; `None`: it does not serve yet.
     server_ends: Mutex<Option<SystemTime>>,
 }
@@ -189,6 +192,7 @@ impl Authority {
             jobs: tokio::sync::Notify::new(),
             counters: Arc::default(),
             incidents: report::Incidents::new(started),
+            documents: None,
             server_ends: Mutex::default(),
         })
     }
@@ -255,6 +259,8 @@ pub enum OpenAuthorityError {
     NotOnRecord { issuer: IssuerName },
     #[error("the certificate of the {issuer} issuer is not the one in the ledger")]
     OtherInstallation { issuer: IssuerName },
+    #[error("the certificate of the signer of documents is not in the ledger")]
+    OtherDocumentSigner,
 }
 
 /// The most callers that are cached, about 300 bytes each: twice the default number of connections.

@@ -43,6 +43,11 @@ pub enum Action {
         /// Its certificate. For the root, `certificate.issuer` is the root itself.
         certificate: SignedCertificate,
     },
+    /// Put the certificate of a signer of documents on record. Only by the CA itself.
+    InstallDocumentSigner {
+        /// Issued by the root.
+        certificate: SignedCertificate,
+    },
     /// Make a work order.
     CreateWorkOrder(WorkOrderTerms),
     /// Refuse further certificates until resumed.

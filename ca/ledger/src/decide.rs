@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use identity::{IssuerName, KeyFingerprint, Principal, RequestId, SerialNumber};
 
 use super::{
-    Action, CertificateFacts, CertificateStatus, Command, Conflict, EntryNumber, Event, Intent,
+    Action, CertificateFacts, CertificateStatus, Command, Conflict, EntryNumber, Event, Holder, Intent,
     IssuanceSubject, SignedCertificate, View, ViewFault, WorkOrderState,
 };
 
@@ -129,6 +129,7 @@ impl<V: View> Rules<'_, V> {
         }
         match &command.action {
             Action::InstallIssuer { issuer, certificate } => self.install_issuer(*issuer, certificate),
+            Action::InstallDocumentSigner { certificate } => self.install_document_signer(certificate),
             Action::CreateWorkOrder(terms) => self.create_work_order(terms),
             Action::PauseWorkOrder(work_order) => {
                 self.change_order(*work_order, WorkOrderState::Paused, Event::WorkOrderPaused(*work_order))
@@ -232,6 +233,22 @@ impl<V: View> Rules<'_, V> {
         }
         self.serial_number_is_free(certificate.serial_number)?;
         Ok(record(Event::IssuerInstalled { issuer, certificate: certificate.clone() }))
+    }
+
+    /// Every signer has a key of its own (R-CA-02).
+    fn install_document_signer(&self, certificate: &SignedCertificate) -> Outcome<Decision, V> {
+        if let Some(known) = self.view.certificate(&certificate.serial_number)? {
+            let same = known.key == certificate.key && known.holder == Holder::DocumentSigner;
+            return if same {
+                Ok(Decision::Replay(known.entry))
+            } else {
+                Err(Conflict::SerialNumberTaken.into())
+            };
+        }
+        if self.view.key(&certificate.key)?.is_some() {
+            return Err(Conflict::KeyAlreadyUsed.into());
+        }
+        Ok(record(Event::DocumentSignerInstalled { certificate: certificate.clone() }))
     }
 
     /// R-CA-11: who calls was looked at when the call came; a revocation that is decided since, also in the

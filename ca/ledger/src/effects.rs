@@ -211,12 +211,16 @@ pub fn effects(entry: &Entry) -> Vec<Effect<'_>> {
     effects
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of event")]
 fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
     let changed = |device, change| Effect::DeviceChanged { device, change };
     let order = |id: &WorkOrderId, state| Effect::WorkOrderChanged { work_order: *id, state };
     let in_use = |serial_number| Effect::StatusChanged { serial_number, change: StatusChange::InUse };
     match &entry.event {
-        Event::IssuerInstalled { .. } | Event::DuplicateRefused { .. } | Event::TimeConfirmed { .. } => {}
+        Event::IssuerInstalled { .. }
+        | Event::DocumentSignerInstalled { .. }
+        | Event::DuplicateRefused { .. }
+        | Event::TimeConfirmed { .. } => {}
         Event::WorkOrderCreated { work_order, terms } => {
             effects.push(Effect::WorkOrderCreated { work_order: *work_order, terms });
         }

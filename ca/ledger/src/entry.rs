@@ -49,6 +49,8 @@ impl fmt::Display for EntryNumber {
 pub enum Event {
     /// An issuer's certificate is on record.
     IssuerInstalled { issuer: IssuerName, certificate: SignedCertificate },
+    /// The certificate of a signer of documents is on record; those before it are no longer used.
+    DocumentSignerInstalled { certificate: SignedCertificate },
     /// There is a work order.
     WorkOrderCreated {
         /// Its id: `wo-` and a count, from 1.
@@ -236,6 +238,7 @@ impl Event {
     pub fn certificate(&self) -> Option<&SignedCertificate> {
         match self {
             Self::IssuerInstalled { certificate, .. }
+            | Self::DocumentSignerInstalled { certificate }
             | Self::BirthIssued { certificate, .. }
             | Self::OperationalIssued { certificate, .. }
             | Self::CredentialIssued { certificate, .. } => Some(certificate),
@@ -247,6 +250,7 @@ impl Event {
     pub fn holder(&self) -> Option<Holder> {
         match self {
             Self::IssuerInstalled { issuer, .. } => Some(Holder::Issuer(*issuer)),
+            Self::DocumentSignerInstalled { .. } => Some(Holder::DocumentSigner),
             Self::BirthIssued { device, .. } | Self::OperationalIssued { device, .. } => {
                 Some(Holder::Principal(Principal::Device(device.clone())))
             }
@@ -270,6 +274,7 @@ impl Event {
                 (certificates, *reason, *invalidity_date)
             }
             Self::IssuerInstalled { .. }
+            | Self::DocumentSignerInstalled { .. }
             | Self::WorkOrderCreated { .. }
             | Self::WorkOrderPaused { .. }
             | Self::WorkOrderResumed { .. }

@@ -162,7 +162,7 @@ impl<B: View> Overlay<B> {
                 self.histories.entry(device.clone()).or_default().push(serial_number);
                 self.change_device(device, |known| known.live.push(serial_number))?;
             }
-            Holder::Principal(Principal::Named { .. }) => {}
+            Holder::Principal(Principal::Named { .. }) | Holder::DocumentSigner => {}
         }
         self.keys.entry(certificate.key).or_insert(serial_number);
         let facts = CertificateFacts {

@@ -223,6 +223,8 @@ pub enum Holder {
     Principal(Principal),
     /// One of the CAs.
     Issuer(IssuerName),
+    /// The CA as the signer of documents.
+    DocumentSigner,
 }
 
 impl Holder {
@@ -230,7 +232,7 @@ impl Holder {
     pub fn device(&self) -> Option<&DeviceId> {
         match self {
             Self::Principal(Principal::Device(device)) => Some(device),
-            Self::Principal(Principal::Named { .. }) | Self::Issuer(_) => None,
+            Self::Principal(Principal::Named { .. }) | Self::Issuer(_) | Self::DocumentSigner => None,
         }
     }
 }

@@ -3,9 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, UnparsedPublicKey, VerificationAlgorithm,
-};
 use bytes::Bytes;
 use identity::IssuerName;
 use issuance::{
@@ -13,7 +10,7 @@ use issuance::{
     SignatureAlgorithm, seal_crl,
 };
 use ledger::EntryNumber;
-use signer::{Signer, SignerError};
+use signer::{Signer, SignerError, verifies};
 
 use super::crl::{Crl, CrlBytes, CrlId, CrlMeta};
 
@@ -74,15 +71,9 @@ pub fn root_crl_signed_elsewhere(
     to_be_signed: &[u8],
     signature: &[u8],
 ) -> Result<(Vec<u8>, CrlSummary), RootCrlError> {
-    let key = root.public_key();
-    let (algorithm, verifier): (_, &dyn VerificationAlgorithm) = match SignatureAlgorithm::of(key) {
-        Some(algorithm @ SignatureAlgorithm::EcdsaP256Sha256) => (algorithm, &ECDSA_P256_SHA256_ASN1),
-        Some(algorithm @ SignatureAlgorithm::EcdsaP384Sha384) => (algorithm, &ECDSA_P384_SHA384_ASN1),
-        None => return Err(RootCrlError::NotSigned),
-    };
-    UnparsedPublicKey::new(verifier, key.key_bits())
-        .verify(to_be_signed, signature)
-        .map_err(|_| RootCrlError::NotSigned)?;
+    let algorithm = SignatureAlgorithm::of(root.public_key())
+        .filter(|_| verifies(root.public_key(), to_be_signed, signature))
+        .ok_or(RootCrlError::NotSigned)?;
     let der = seal_crl(to_be_signed, algorithm, signature)?;
     let summary = CrlSummary::from_der(&der).ok().filter(|summary| *summary.issuer == *root.subject());
     summary.map(|summary| (der, summary)).ok_or(RootCrlError::NoList)

@@ -2,6 +2,7 @@
 //! damaged key is not found by the first device.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, UnparsedPublicKey};
+use identity::PublicKey;
 use issuance::{Certificate, SignatureAlgorithm};
 
 use super::{Signer, SignerError};
@@ -13,13 +14,20 @@ pub async fn check_signer(signer: &dyn Signer, certificate: &Certificate) -> Res
         return Err(SignerCheckError::OtherKey);
     }
     let signature = signer.sign(SELF_TEST).await?;
-    let algorithm = match signer.algorithm() {
-        SignatureAlgorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1,
-        SignatureAlgorithm::EcdsaP384Sha384 => &ECDSA_P384_SHA384_ASN1,
+    match verifies(certificate.public_key(), SELF_TEST, &signature) {
+        true => Ok(()),
+        false => Err(SignerCheckError::SelfTest),
+    }
+}
+
+/// Whether this is a signature (ECDSA, DER) of the issuer with this key over the message.
+pub fn verifies(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    let algorithm = match SignatureAlgorithm::of(key) {
+        Some(SignatureAlgorithm::EcdsaP256Sha256) => &ECDSA_P256_SHA256_ASN1,
+        Some(SignatureAlgorithm::EcdsaP384Sha384) => &ECDSA_P384_SHA384_ASN1,
+        None => return false,
     };
-    UnparsedPublicKey::new(algorithm, certificate.public_key().key_bits())
-        .verify(SELF_TEST, &signature)
-        .map_err(|_| SignerCheckError::SelfTest)
+    UnparsedPublicKey::new(algorithm, key.key_bits()).verify(message, signature).is_ok()
 }
 
 /// Why a signer cannot sign for a certificate.

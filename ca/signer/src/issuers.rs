@@ -168,7 +168,7 @@ async fn checked(
     }
 }
 
-fn read_certificate(path: &Path) -> Result<Certificate, IssuersError> {
+pub(super) fn read_certificate(path: &Path) -> Result<Certificate, IssuersError> {
     let pem = std::fs::read(path).map_err(|source| IssuersError::Read { path: path.to_owned(), source })?;
     let damaged = || IssuersError::NotACertificate(path.to_owned());
     let der = CertificateDer::from_pem_slice(&pem).map_err(|_| damaged())?;

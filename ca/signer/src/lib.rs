@@ -2,6 +2,7 @@
 
 mod check;
 mod delegate;
+mod document;
 mod file;
 mod issuers;
 mod key_file;
@@ -15,8 +16,9 @@ use std::sync::Arc;
 use identity::{IssuerName, PublicKey};
 use issuance::SignatureAlgorithm;
 
-pub use check::{SignerCheckError, check_signer};
+pub use check::{SignerCheckError, check_signer, verifies};
 pub use delegate::DelegateKey;
+pub use document::{DocumentSigner, DocumentSignerError, document_certificate_file, document_key_file};
 pub use file::FileSigner;
 pub use issuers::{Issuer, IssuerKeys, IssuerSettings, Issuers, IssuersError};
 pub use issuers::{certificate_file, key_file};

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use authority::{certify, signed};
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{IssuerName, PrincipalName, ProfileName, PublicKey, Role, SerialNumber};
-use issuance::{Certificate, Names, Profile, Request, Subject};
+use issuance::{Certificate, Names, Prepared, Profile, Request, Subject, draft};
 use ledger::{Action, Command, IssuanceSubject, SignedCertificate};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
@@ -23,6 +23,12 @@ pub(super) struct Certificates {
     pub(super) infrastructure: MadeIssuer,
     pub(super) server: MadeCredential,
     pub(super) operator: MadeCredential,
+    pub(super) documents: MadeDocumentSigner,
+}
+
+pub(super) struct MadeDocumentSigner {
+    pub(super) certificate: Certificate,
+    pub(super) key: NewIssuingKey,
 }
 
 pub(super) struct MadeIssuer {
@@ -55,7 +61,10 @@ pub(super) async fn make(plan: &Plan, names: Names, now: SystemTime) -> Result<C
     let server =
         maker.credential(Role::Service, SERVER_NAME, Some(names), infrastructure.as_issuer()).await?;
     let operator = maker.credential(Role::Operator, FIRST_OPERATOR, None, infrastructure.as_issuer()).await?;
-    Ok(Certificates { root, factory, operational, infrastructure, server, operator })
+    let key = NewIssuingKey::generate()?;
+    let certificate = maker.document_signer(&key, root.as_issuer()).await?;
+    let documents = MadeDocumentSigner { certificate, key };
+    Ok(Certificates { root, factory, operational, infrastructure, server, operator, documents })
 }
 
 impl Certificates {
@@ -69,7 +78,8 @@ impl Certificates {
             command(&made.name, Action::InstallIssuer { issuer: made.name, certificate: signed })
         });
         let credentials = [&self.server, &self.operator].map(record_command);
-        issuers.into_iter().chain(credentials).collect()
+        let documents = record_document_signer(&self.documents.certificate);
+        issuers.into_iter().chain(credentials).chain([documents]).collect()
     }
 }
 
@@ -121,6 +131,34 @@ impl Maker<'_> {
         Ok(MadeCredential { role, name, profile, certificate, key_pem })
     }
 
+    /// The certificate of a signer of documents with this key, signed by the root's key here.
+    pub(super) async fn document_signer(
+        &self,
+        key: &NewIssuingKey,
+        (root, by): (&Certificate, &dyn Signer),
+    ) -> Result<Certificate, InitError> {
+        self.certificate(document_request(key)?, ProfileName::Document, Some(root), by).await
+    }
+
+    /// The same, to be signed by the root's key elsewhere.
+    pub(super) fn prepared_document_signer(
+        &self,
+        key: &NewIssuingKey,
+        root: &Certificate,
+    ) -> Result<Prepared, InitError> {
+        let terms = self.terms(ProfileName::Document);
+        let serial_number = SerialNumber::random(&mut UnwrapErr(SysRng));
+        let request = document_request(key)?;
+        let draft = draft(request, &terms, self.organization, Some(root), serial_number, self.now)?;
+        Ok(draft.prepare()?)
+    }
+
+    fn terms(&self, profile: ProfileName) -> Profile {
+        let mut terms = Profile::standard(profile);
+        add_revocation_urls(&mut terms, self.public_url);
+        terms
+    }
+
     async fn certificate(
         &self,
         request: Request,
@@ -129,8 +167,7 @@ impl Maker<'_> {
         by: &dyn Signer,
     ) -> Result<Certificate, InitError> {
         let serial_number = SerialNumber::random(&mut UnwrapErr(SysRng));
-        let mut terms = Profile::standard(profile);
-        add_revocation_urls(&mut terms, self.public_url);
+        let terms = self.terms(profile);
         certify(request, &terms, self.organization, (issuer, by), serial_number, self.now).await
     }
 }
@@ -150,10 +187,27 @@ impl MadeIssuer {
     }
 }
 
-/// A CA's certificate is on the full CRL of the root, all others are in the first shard of their issuer.
-fn recorded(certificate: &Certificate, profile: ProfileName) -> SignedCertificate {
-    signed(certificate, &Profile::standard(profile), (!certificate.is_ca()).then_some(0))
+pub(super) fn record_document_signer(certificate: &Certificate) -> Command {
+    let signed = recorded(certificate, ProfileName::Document);
+    let what = format!("document-signer {}", certificate.serial_number());
+    command(&what, Action::InstallDocumentSigner { certificate: signed })
 }
+
+fn document_request(key: &NewIssuingKey) -> Result<Request, InitError> {
+    let name = DOCUMENT_SIGNER.parse().map_err(|_| issuance::Refusal::Encoding { what: "a name" })?;
+    let public_key = key.signer().public_key().clone();
+    Ok(Request { public_key, subject: Subject::Principal(name), lifetime: None, shard: None })
+}
+
+/// What the root issued is on its full CRL, all others are in the first shard of their issuer.
+fn recorded(certificate: &Certificate, profile: ProfileName) -> SignedCertificate {
+    let terms = Profile::standard(profile);
+    let shard = (terms.issuer != IssuerName::Root).then_some(0);
+    signed(certificate, &terms, shard)
+}
+
+/// Its CN.
+const DOCUMENT_SIGNER: &str = "document-signer";
 
 fn command(what: &dyn std::fmt::Display, action: Action) -> Command {
     let mut content = [0; 32];

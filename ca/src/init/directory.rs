@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use issuance::Certificate;
-use signer::{Passphrase, certificate_file, write_private};
+use signer::{Passphrase, certificate_file, document_certificate_file, write_private};
 
 use super::certificates::{Certificates, MadeCredential};
 use super::{InitError, Plan, operator_dir, texts};
@@ -49,6 +49,9 @@ impl Building {
             )?;
             issuer.key.save(&issuers, issuer.name, passphrase)?;
         }
+        let documents = texts::certificate_pem(&made.documents.certificate);
+        write(&issuers.join(document_certificate_file()), &documents)?;
+        made.documents.key.save_for_documents(&issuers, passphrase)?;
         sync_dir(&issuers)?;
         if plan.passphrase_file.is_none() {
             passphrase.save(&self.dir.join("passphrase"))?;

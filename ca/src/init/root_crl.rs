@@ -47,7 +47,7 @@ pub async fn renew_root_crl(
 /// Also when the file exists, or a CA is serving.
 pub async fn export_root_crl(settings: &Settings, clock: Arc<dyn Clock>, to: &Path) -> Result<(), InitError> {
     let issuers = Issuers::open(&settings.issuers).await?;
-    let cannot = |source| InitError::RootCrlFile { path: to.to_owned(), what: "written", source };
+    let cannot = |source| InitError::CeremonyFile { path: to.to_owned(), what: "written", source };
     let mut file = File::create_new(to).map_err(cannot)?;
     let draft = draft(settings, issuers.certificate(IssuerName::Root), clock).await;
     let written = draft.and_then(|draft| {
@@ -59,11 +59,11 @@ pub async fn export_root_crl(settings: &Settings, clock: Arc<dyn Clock>, to: &Pa
     written
 }
 
-/// The files of a CRL that was signed on another machine.
+/// The files of what the root signed on another machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Elsewhere<'a> {
-    /// The exported `TBSCertList`.
-    pub list: &'a Path,
+    /// What was exported: a `TBSCertList` or a `TBSCertificate`.
+    pub exported: &'a Path,
     /// The ECDSA signature over it (DER), as `openssl dgst -sign` makes it.
     pub signature: &'a Path,
 }
@@ -79,7 +79,7 @@ pub async fn import_root_crl(
     let dir = &settings.issuers.dir;
     let issuers = Issuers::open(&settings.issuers).await?;
     let root = issuers.certificate(IssuerName::Root);
-    let (der, summary) = root_crl_signed_elsewhere(root, &read(from.list)?, &read(from.signature)?)?;
+    let (der, summary) = root_crl_signed_elsewhere(root, &read(from.exported)?, &read(from.signature)?)?;
     // A damaged or missing CRL is replaced.
     if let Ok(here) = read_root_crl(dir, root)
         && here.meta.number >= summary.number
@@ -90,8 +90,8 @@ pub async fn import_root_crl(
     Ok((root_crl_file(dir), summary.next_update))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, InitError> {
-    files::read_limited(path, FILE_BYTES_MAX).map_err(|source| InitError::RootCrlFile {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, InitError> {
+    files::read_limited(path, FILE_BYTES_MAX).map_err(|source| InitError::CeremonyFile {
         path: path.to_owned(),
         what: "read",
         source,
@@ -141,5 +141,5 @@ async fn make(
 
 const PAGE: usize = 1_024;
 
-/// The root's CRL has some hundred bytes.
+/// The root's CRL and a certificate have some hundred bytes.
 const FILE_BYTES_MAX: usize = 64 * 1024;

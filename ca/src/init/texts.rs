@@ -36,7 +36,7 @@ pub struct Made {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct MadeCertificate {
-    /// The issuer's name, `server`, or `operator NAME`.
+    /// The issuer's name, `documents`, `server`, or `operator NAME`.
     pub name: String,
     /// The PEM file.
     pub path: PathBuf,
@@ -54,6 +54,8 @@ impl Made {
             listed(issuer.name.to_string(), path, &issuer.certificate)
         });
         let server = listed("server".to_owned(), dir.join("server/cert.pem"), &made.server.certificate);
+        let path = dir.join("issuers").join(signer::document_certificate_file());
+        let documents = listed("documents".to_owned(), path, &made.documents.certificate);
         let operator_path = operator_dir(dir).join("cert.pem");
         let operator =
             listed(format!("operator {}", made.operator.name), operator_path, &made.operator.certificate);
@@ -64,7 +66,7 @@ impl Made {
             passphrase_file: plan.passphrase_file.clone().unwrap_or_else(|| dir.join("passphrase")),
             root_key: dir.join("issuers").join(signer::key_file(identity::IssuerName::Root)),
             public_url: plan.public_url.clone(),
-            certificates: issuers.into_iter().chain([server, operator]).collect(),
+            certificates: issuers.into_iter().chain([documents, server, operator]).collect(),
         }
     }
 

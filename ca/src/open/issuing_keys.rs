@@ -1,9 +1,13 @@
 //! Issuing keys: in encrypted files beside the issuers' certificates. `signer::Issuers` opens them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use identity::IssuerName;
-use signer::{FileSigner, IssuerKeys, IssuerSettings, KeyFileError, Passphrase, Signer, key_file};
+use identity::{IssuerName, KeyFingerprint};
+use signer::{
+    FileSigner, IssuerKeys, IssuerSettings, KeyFileError, Passphrase, PassphraseError, Signer,
+    document_key_file, key_file,
+};
 use tracing::warn;
 
 pub(crate) enum NewIssuingKey {
@@ -32,6 +36,30 @@ impl NewIssuingKey {
         let Self::File(signer) = self;
         signer.save(&dir.join(key_file(name)), passphrase)
     }
+}
+
+impl NewIssuingKey {
+    /// Keeps the key of a signer of documents, in the directory of the issuers. Not replaced: each has a
+    /// file of its own.
+    pub(crate) fn save_for_documents(&self, dir: &Path, passphrase: &Passphrase) -> Result<(), KeyFileError> {
+        let Self::File(signer) = self;
+        signer.save(&dir.join(document_key_file(&signer.public_key().fingerprint())), passphrase)
+    }
+}
+
+/// The passphrase of the files of issuing keys.
+pub(crate) fn passphrase_of_keys(settings: &IssuerSettings) -> Result<Passphrase, PassphraseError> {
+    let IssuerKeys::Files { passphrase_file } = &settings.keys;
+    Passphrase::read(passphrase_file)
+}
+
+/// The key that [`NewIssuingKey::save_for_documents`] kept for a certificate with this key.
+pub(crate) fn open_for_documents(
+    settings: &IssuerSettings,
+    key: &KeyFingerprint,
+    passphrase: &Passphrase,
+) -> Result<Arc<dyn Signer>, KeyFileError> {
+    Ok(Arc::new(FileSigner::open(&settings.dir.join(document_key_file(key)), passphrase)?))
 }
 
 /// Warns of issuing keys in files, and of the root's key on this machine (R-CA-01, R-CA-04).

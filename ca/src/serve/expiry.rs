@@ -35,7 +35,8 @@ pub(super) async fn watch(authority: Arc<Authority>, stop: CancellationToken) {
 
 /// Checks that the server's certificate and those of the issuers have not expired: every call needs them.
 pub(super) fn ended(ends: &[End], now: SystemTime) -> Result<(), String> {
-    match ends.iter().find(|end| end.not_after < now) {
+    // Without a signer of documents only closing reports wait.
+    match ends.iter().find(|end| end.not_after < now && end.name != DOCUMENTS) {
         Some(end) => Err(format!("the certificate of {} has ended; {}", named(end), remedy(end))),
         None => Ok(()),
     }
@@ -77,18 +78,23 @@ fn tell(end: &End, urgency: Urgency, now: SystemTime) {
 }
 
 fn named(end: &End) -> String {
-    if end.name == SERVER { "the server".to_owned() } else { format!("the {} issuer", end.name) }
+    match end.name.as_str() {
+        SERVER => "the server".to_owned(),
+        DOCUMENTS => "the signer of documents".to_owned(),
+        issuer => format!("the {issuer} issuer"),
+    }
 }
 
 fn remedy(end: &End) -> &'static str {
-    if end.name == SERVER {
-        "touchmark-ca credential makes another (docs/operations/server-certificate.md)"
-    } else {
-        "what it signs ends with it: plan another issuer"
+    match end.name.as_str() {
+        SERVER => "touchmark-ca credential makes another (docs/operations/server-certificate.md)",
+        DOCUMENTS => "touchmark-ca document-signer makes another, which the root issues",
+        _ => "what it signs ends with it: plan another issuer",
     }
 }
 
 const SERVER: &str = "server";
+const DOCUMENTS: &str = "documents";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// From then on it is logged as an error.
@@ -114,5 +120,8 @@ mod tests {
         assert_eq!(urgency(&end("operational"), at(179)), Some(Urgency::Soon));
         assert_eq!(ended(&[end("server")], at(1)), Ok(()));
         assert!(ended(&[end("server")], after).unwrap_err().contains("touchmark-ca credential"));
+        assert_eq!(urgency(&end("documents"), at(59)), Some(Urgency::Soon));
+        assert_eq!(ended(&[end("documents")], after), Ok(()), "devices are served without it");
+        assert!(remedy(&end("documents")).contains("touchmark-ca document-signer"));
     }
 }

@@ -10,7 +10,7 @@ use publication::{CrlNumberError, PublishError};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signer::{Issuers, IssuersError};
+use signer::{DocumentSigner, DocumentSignerError, Issuers, IssuersError};
 use tracing::{error, info, warn};
 
 use super::blocked_keys::BlockedKeysList;
@@ -54,7 +54,12 @@ pub(super) async fn open(
         blocked_keys: blocked_keys.subscribe(),
     };
     let generator = Box::new(UnwrapErr(SysRng));
-    let authority = Authority::open(store, issuers.clone(), installation, clock, generator).await?;
+    let documents = DocumentSigner::open(&settings.issuers).await?;
+    let mut authority = Authority::open(store, issuers.clone(), installation, clock, generator).await?;
+    match documents {
+        Some(signer) => authority = authority.signing_documents(signer).await?,
+        None => warn!("there is no signer of documents: no closing report is made; {DOCUMENTS_NEXT}"),
+    }
     server.may_serve(authority.store().as_ref()).await?;
     authority.serves_until(server.certificate().validity().not_after());
     if let Err(why) = server.answers_to(authority.enrollment_url()) {
@@ -68,6 +73,7 @@ pub(super) async fn open(
 /// CRL numbers are there.
 pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
     let issuers = Issuers::open(&settings.issuers).await?;
+    DocumentSigner::open(&settings.issuers).await?;
     let server = Server::open(settings, &issuers, clock)?;
     server.answers_to(&enrollment_url(settings, settings.listen))?;
     check_ledger(settings)?;
@@ -81,6 +87,9 @@ fn enrollment_url(settings: &Settings, grpc: SocketAddr) -> String {
 
 /// The next step when the server's certificate lacks the name at which devices reach it.
 pub(crate) const NAMES_NEXT: &str = "make the server's next certificate with that name (touchmark-ca credential --host NAME, docs/operations/server-certificate.md), or correct enrollment-url";
+
+/// The next step when nothing signs documents.
+pub(crate) const DOCUMENTS_NEXT: &str = "touchmark-ca document-signer makes one, while the CA does not serve (docs/operations/root-key-offline.md)";
 
 impl Opened {
     pub(super) fn figures(
@@ -140,6 +149,8 @@ fn seconds_between(from: SystemTime, to: SystemTime) -> f64 {
 pub enum OpenError {
     #[error(transparent)]
     Issuers(#[from] IssuersError),
+    #[error(transparent)]
+    Documents(#[from] DocumentSignerError),
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
     #[error("the server's certificate is not one of Touchmark's")]

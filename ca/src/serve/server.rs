@@ -128,7 +128,7 @@ async fn may_serve(store: &dyn Store, server: &Certificate) -> Result<(), OpenEr
     match record.holder() {
         Some(Holder::Principal(Principal::Named { role: Role::Service, .. })) => {}
         Some(Holder::Principal(holder)) => return Err(OpenError::NotAServer { holder }),
-        Some(Holder::Issuer(_)) | None => return Err(OpenError::ForeignServer),
+        Some(Holder::Issuer(_) | Holder::DocumentSigner) | None => return Err(OpenError::ForeignServer),
     }
     if record.status() == CertificateStatus::Revoked { Err(OpenError::ServerRevoked) } else { Ok(()) }
 }

@@ -45,6 +45,7 @@ fn subject(profile: ProfileName) -> Subject {
             Names { dns: vec!["localhost".into()], addresses: vec![] },
         ),
         ProfileName::OcspSigner => Subject::Principal("ocsp-operational".parse().unwrap()),
+        ProfileName::Document => Subject::Principal("document-signer".parse().unwrap()),
         _ => Subject::Issuer("Factory".into()),
     }
 }
@@ -127,6 +128,7 @@ fn found(profile: ProfileName, spoil: impl FnOnce(&mut Pieces)) -> Option<&'stat
         ProfileName::Ldevid => now() + Duration::from_secs(30 * 86_400),
         ProfileName::Credential(identity::Role::Service) => now() + Duration::from_secs(90 * 86_400),
         ProfileName::OcspSigner => now() + Duration::from_secs(13 * 86_400),
+        ProfileName::Document => now() + Duration::from_secs(1_825 * 86_400),
         _ => identity::no_well_defined_expiration(),
     };
     let issuer = issuer_part(&issuer).unwrap();
@@ -149,10 +151,11 @@ const IDEVID: ProfileName = ProfileName::Idevid;
 const LDEVID: ProfileName = ProfileName::Ldevid;
 const SERVICE: ProfileName = ProfileName::Credential(identity::Role::Service);
 const OCSP: ProfileName = ProfileName::OcspSigner;
+const DOCUMENT: ProfileName = ProfileName::Document;
 
 #[test]
 fn good_certificates_pass() {
-    for profile in [FACTORY, IDEVID, LDEVID, SERVICE, OCSP] {
+    for profile in [FACTORY, IDEVID, LDEVID, SERVICE, OCSP, DOCUMENT] {
         assert_eq!(found(profile, |_| ()), None, "{profile}");
     }
 }
@@ -206,6 +209,7 @@ fn a_wrong_extension_is_named_by_its_rule() {
         tlv(0x30, &[&purpose(last[0]), &purpose(last[1])])
     };
     let (ocsp_too, client_too) = (purposes([2, 9]), purposes([9, 2]));
+    let (mail_too, client_and_mail) = (purposes([2, 4]), purposes([4, 2]));
     let table: Vec<Row> = vec![
         ("R-AR-05", IDEVID, Box::new(|p| p.without(oid::AUTHORITY_KEY_IDENTIFIER))),
         ("R-AR-05", IDEVID, Box::new(|p| p.extension(oid::AUTHORITY_KEY_IDENTIFIER).2[5] ^= 1)),
@@ -255,6 +259,9 @@ fn a_wrong_extension_is_named_by_its_rule() {
         ("R-OCSP-06", OCSP, Box::new(|p| p.without(oid::EXTENDED_KEY_USAGE))),
         ("R-OCSP-06", LDEVID, Box::new(move |p| p.extension(oid::EXTENDED_KEY_USAGE).2 = ocsp_too)),
         ("R-OCSP-06", OCSP, Box::new(move |p| p.extension(oid::EXTENDED_KEY_USAGE).2 = client_too)),
+        ("R-DOC-01", DOCUMENT, Box::new(|p| p.without(oid::EXTENDED_KEY_USAGE))),
+        ("R-DOC-01", DOCUMENT, Box::new(move |p| p.extension(oid::EXTENDED_KEY_USAGE).2 = client_and_mail)),
+        ("R-DOC-01", LDEVID, Box::new(move |p| p.extension(oid::EXTENDED_KEY_USAGE).2 = mail_too)),
         ("R-5280-23", LDEVID, Box::new(|p| p.add(&[0x2a, 3], false, &[5, 0]))),
     ];
     for (number, (rule, profile, spoil)) in table.into_iter().enumerate() {

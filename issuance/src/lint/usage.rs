@@ -34,16 +34,19 @@ fn key_usage(extension: Option<Extension<'_>>, profile: ProfileName) -> Result<(
 }
 
 fn extended_key_usage(extension: Option<Extension<'_>>, profile: ProfileName) -> Result<(), Broken> {
-    let (mut any, mut client, mut server, mut ocsp) = (false, false, false, false);
+    let (mut any, mut client, mut server, mut ocsp, mut mail) = (false, false, false, false, false);
+    let mut count = 0;
     if let Some(extension) = extension {
         let mut read = || {
             let mut purposes = only(extension.value, SEQUENCE)?.elements()?;
             while !purposes.is_empty() {
                 let purpose = purposes.expect(OBJECT_IDENTIFIER)?.content;
+                count += 1;
                 any |= purpose == ANY_PURPOSE;
                 client |= purpose == CLIENT_AUTH;
                 server |= purpose == SERVER_AUTH;
                 ocsp |= purpose == OCSP_SIGNING;
+                mail |= purpose == EMAIL_PROTECTION;
             }
             Ok(())
         };
@@ -55,9 +58,14 @@ fn extended_key_usage(extension: Option<Extension<'_>>, profile: ProfileName) ->
     ensure(!any, "R-AR-10", "anyExtendedKeyUsage")?;
     let wanted = profile == ProfileName::OcspSigner;
     ensure(ocsp == wanted, "R-OCSP-06", "an OCSP signer, and no other, is for OCSP")?;
+    let wanted = profile == ProfileName::Document;
+    ensure(mail == wanted, "R-DOC-01", "a signer of documents, and no other, is for e-mail protection")?;
     match profile {
         ProfileName::OcspSigner => {
             ensure(!client && !server, "R-OCSP-06", "an OCSP signer that is for more than OCSP")
+        }
+        ProfileName::Document => {
+            ensure(count == 1, "R-DOC-01", "a signer of documents that is for more than that")
         }
         ProfileName::Idevid => {
             ensure(extension.is_none() || client, "R-AR-10", "a birth certificate that is not for clients")
@@ -119,4 +127,5 @@ const CERT_AND_CRL_SIGN: &[u8] = &[3, 2, 1, 0x06];
 const ANY_PURPOSE: &[u8] = &[0x55, 0x1d, 37, 0];
 const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+const EMAIL_PROTECTION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 4];
 const OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];

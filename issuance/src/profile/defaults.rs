@@ -85,6 +85,11 @@ impl Profile {
                 extended_key_usages: vec![ExtendedKeyUsage::OcspSigning],
                 ..Self::leaf(name, IssuerName::Operational, OCSP_SIGNER_DAYS, OCSP_SIGNER_DAYS)
             },
+            // Below the root: the purposes of the other issuers make S/MIME verifiers refuse it (R-DOC-01).
+            ProfileName::Document => Self {
+                extended_key_usages: vec![ExtendedKeyUsage::EmailProtection],
+                ..Self::leaf(name, IssuerName::Root, DOCUMENT_DAYS, DOCUMENT_DAYS_MAX)
+            },
         }
     }
 
@@ -130,6 +135,12 @@ const BACKDATE: Duration = Duration::from_secs(60 * 60);
 /// 14 days with the longest backdating. An OCSP signer cannot be revoked (id-pkix-ocsp-nocheck), so its life
 /// is short (R-OCSP-06).
 const OCSP_SIGNER_DAYS: u64 = 13;
+
+/// Five years: the root's key is fetched for the next one.
+const DOCUMENT_DAYS: u64 = 1_825;
+
+/// Ten years.
+const DOCUMENT_DAYS_MAX: u64 = 3_650;
 
 /// Issuers of short-lived certificates: ten years leave time to plan a rollover.
 const ISSUER_DAYS: u64 = 3_650;

@@ -67,7 +67,11 @@ fn make(name: ProfileName) -> Holder {
 
 /// The serial numbers of the golden certificates count the profiles, servers before other credentials.
 fn number_of(name: ProfileName) -> u8 {
-    let last = |name: &ProfileName| *name == ProfileName::OcspSigner;
+    let last = |name: &ProfileName| match name {
+        ProfileName::OcspSigner => 1,
+        ProfileName::Document => 2,
+        _ => 0,
+    };
     let credential = |name: &ProfileName| matches!(name, ProfileName::Credential(_)) && !name.is_server();
     let mut names: Vec<_> = ProfileName::all().collect();
     names.sort_by_key(|name| (last(name), credential(name)));

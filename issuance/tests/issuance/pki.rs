@@ -62,6 +62,7 @@ pub fn subject(profile: ProfileName) -> Subject {
         ProfileName::Credential(identity::Role::Operator) => Subject::Principal("admin".parse().unwrap()),
         ProfileName::Credential(_) => Subject::Principal("broker".parse().unwrap()),
         ProfileName::OcspSigner => Subject::Principal("ocsp-operational".parse().unwrap()),
+        ProfileName::Document => Subject::Principal("document-signer".parse().unwrap()),
     }
 }
 

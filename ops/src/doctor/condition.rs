@@ -54,6 +54,7 @@ pub(super) fn report(condition: &wire::GetConditionResponse, now: SystemTime, ch
 fn certificate_end(end: &wire::CertificateEnd, now: SystemTime, checks: &mut Checks) {
     let (what, next, warn_days, bad_days) = match end.name.as_str() {
         SERVER => ("server certificate".to_owned(), SERVER_NEXT, SERVER_DAYS, SERVER_DAYS_BAD),
+        DOCUMENTS => ("document signer".to_owned(), DOCUMENTS_NEXT, DOCUMENTS_DAYS, DOCUMENTS_DAYS_BAD),
         name => (format!("{name} issuer"), ISSUER_NEXT, ISSUER_DAYS, ISSUER_DAYS_BAD),
     };
     let Some(not_after) = timestamp::system(end.not_after.as_ref()) else {
@@ -103,10 +104,13 @@ const CLOCK: &str = "CA's clock";
 const READINESS: &str = "readiness";
 const AHEAD: &str = "certificate";
 const SERVER: &str = "server";
+const DOCUMENTS: &str = "documents";
 const CLOCK_NEXT: &str = "put the CA's clock right; if it is right, confirm it with `touchmark-ca confirm-time` (docs/operations/wrong-clock.md)";
 
 const SERVER_NEXT: &str =
     "make the next one at the CA with `touchmark-ca credential` (docs/operations/server-certificate.md)";
+
+const DOCUMENTS_NEXT: &str = "closing reports need it: have the root issue the next one with `touchmark-ca document-signer` (docs/operations/root-key-offline.md)";
 
 const ISSUER_NEXT: &str =
     "what it signs ends with it, and devices renew no more in its last days: plan another issuer now";
@@ -120,6 +124,10 @@ const NEVER_DAYS: i64 = 100_000;
 /// The server's certificate lives 90 days and is replaced in minutes. `touchmark-ca` warns at the same time.
 const SERVER_DAYS: i64 = 30;
 const SERVER_DAYS_BAD: i64 = 7;
+
+/// The root's key must be fetched.
+const DOCUMENTS_DAYS: i64 = 60;
+const DOCUMENTS_DAYS_BAD: i64 = 7;
 
 /// Replacing an issuer takes as long as its devices' certificates live, up to 90 days.
 const ISSUER_DAYS: i64 = 180;

@@ -47,9 +47,11 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
         at,
         good,
     };
-    // An OCSP signer is neither client nor server; its responses are tested elsewhere.
-    let leaves = ProfileName::all()
-        .filter(|name| Profile::standard(*name).path_length.is_none() && *name != ProfileName::OcspSigner);
+    // Signers of OCSP responses and of documents are neither client nor server; what they sign is tested
+    // elsewhere.
+    let is_peer = |name: &ProfileName| !matches!(name, ProfileName::OcspSigner | ProfileName::Document);
+    let leaves =
+        ProfileName::all().filter(|name| Profile::standard(*name).path_length.is_none() && is_peer(name));
     let mut cases: Vec<Case> = leaves
         .map(|profile| {
             let purpose = if profile == ProfileName::Credential(identity::Role::Service) {
@@ -80,6 +82,8 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
             pki.now,
             false,
         ),
+        case("document as a client (R-DOC-01)", ProfileName::Document, Purpose::Client, pki.now, false),
+        case("document as a server (R-DOC-01)", ProfileName::Document, Purpose::Server, pki.now, false),
     ]);
     let strange = Case {
         chain: write(

@@ -91,5 +91,6 @@ fn subject(profile: ProfileName) -> Subject {
             },
         ),
         ProfileName::Credential(_) | ProfileName::OcspSigner => Subject::Principal("line-3".parse().unwrap()),
+        ProfileName::Document => Subject::Principal("document-signer".parse().unwrap()),
     }
 }

@@ -108,6 +108,7 @@ fn profile(profile: ProfileName) -> proto::Profile {
         ProfileName::Credential(Role::Operator) => proto::Profile::Operator,
         ProfileName::Credential(Role::RelyingParty) => proto::Profile::RelyingParty,
         ProfileName::OcspSigner => proto::Profile::OcspSigner,
+        ProfileName::Document => proto::Profile::Document,
     }
 }
 

@@ -4,7 +4,7 @@ use identity::{DeviceId, DeviceSerial, Principal, RevocationReason};
 use ledger::{Event, Holder, JobId, ReservationId, WorkOrderId};
 
 use super::proto::{self, entry::Event as Record};
-use super::revocation::{self, ISSUER_PREFIX};
+use super::revocation::{self, DOCUMENT_SIGNER, ISSUER_PREFIX};
 use super::{certificate, milliseconds, octets, optional_time, serial_number, time};
 
 impl From<&Event> for Record {
@@ -15,6 +15,9 @@ impl From<&Event> for Record {
                 subject_issuer: certificate::issuer(*issuer).into(),
                 ..proto::Certificate::of(certificate)
             }),
+            Event::DocumentSignerInstalled { certificate } => {
+                Self::DocumentSignerInstalled(proto::Certificate::of(certificate))
+            }
             Event::WorkOrderCreated { work_order, terms } => {
                 Self::WorkOrderCreated(proto::WorkOrderTerms::of(*work_order, terms))
             }
@@ -106,6 +109,7 @@ impl From<&Event> for Record {
                     other: match other {
                         Holder::Principal(principal) => principal.to_string(),
                         Holder::Issuer(issuer) => format!("{ISSUER_PREFIX}{issuer}"),
+                        Holder::DocumentSigner => DOCUMENT_SIGNER.to_owned(),
                     },
                     what: revocation::clash(*what).into(),
                     ..proto::Alarm::default()
@@ -164,6 +168,9 @@ pub(super) fn of(record: Record) -> Option<Event> {
             issuer: certificate::issuer_of(record.subject_issuer)?,
             certificate: record.certificate()?,
         },
+        Record::DocumentSignerInstalled(record) => {
+            Event::DocumentSignerInstalled { certificate: record.certificate()? }
+        }
         Record::WorkOrderCreated(record) => {
             Event::WorkOrderCreated { work_order: WorkOrderId(record.work_order), terms: record.terms()? }
         }

@@ -43,6 +43,7 @@ impl proto::Alarm {
     pub(super) fn duplicate(self) -> Option<Event> {
         let other = match self.other.strip_prefix(ISSUER_PREFIX) {
             Some(name) => Holder::Issuer(name.parse().ok()?),
+            None if self.other == DOCUMENT_SIGNER => Holder::DocumentSigner,
             None => Holder::Principal(self.other.parse().ok()?),
         };
         Some(Event::DuplicateRefused {
@@ -170,3 +171,5 @@ fn reason_of(code: u32) -> Option<RevocationReason> {
 
 /// Before the name of an issuer: no role is called so.
 pub(super) const ISSUER_PREFIX: &str = "issuer:";
+
+pub(super) const DOCUMENT_SIGNER: &str = "document-signer";

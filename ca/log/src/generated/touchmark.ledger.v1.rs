@@ -19,7 +19,7 @@ pub struct Entry {
     pub remark: ::prost::alloc::string::String,
     #[prost(
         oneof = "entry::Event",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 40"
     )]
     pub event: ::core::option::Option<entry::Event>,
 }
@@ -84,6 +84,8 @@ pub mod entry {
         UnitsReturned(super::UnitsHome),
         #[prost(message, tag = "35")]
         ReservationWithdrawn(super::UnitsHome),
+        #[prost(message, tag = "40")]
+        DocumentSignerInstalled(super::Certificate),
     }
 }
 /// A certificate that was issued, and what it is bound to.
@@ -220,7 +222,8 @@ pub struct Alarm {
     /// fork_detected: the certificates that were put on hold.
     #[prost(bytes = "bytes", repeated, tag = "5")]
     pub certificates: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
-    /// duplicate_refused: who has it: "device:PRODUCT/SERIAL", "ROLE:NAME" or "issuer:NAME".
+    /// duplicate_refused: who has it: "device:PRODUCT/SERIAL", "ROLE:NAME", "issuer:NAME" or
+    /// "document-signer".
     #[prost(string, tag = "6")]
     pub other: ::prost::alloc::string::String,
     /// duplicate_refused: what both have.
@@ -425,6 +428,7 @@ pub enum Profile {
     Operator = 9,
     RelyingParty = 10,
     OcspSigner = 11,
+    Document = 12,
 }
 impl Profile {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -445,6 +449,7 @@ impl Profile {
             Self::Operator => "PROFILE_OPERATOR",
             Self::RelyingParty => "PROFILE_RELYING_PARTY",
             Self::OcspSigner => "PROFILE_OCSP_SIGNER",
+            Self::Document => "PROFILE_DOCUMENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -462,6 +467,7 @@ impl Profile {
             "PROFILE_OPERATOR" => Some(Self::Operator),
             "PROFILE_RELYING_PARTY" => Some(Self::RelyingParty),
             "PROFILE_OCSP_SIGNER" => Some(Self::OcspSigner),
+            "PROFILE_DOCUMENT" => Some(Self::Document),
             _ => None,
         }
     }

@@ -43,6 +43,7 @@ pub(in crate::grpc) fn alarm(entry: &Arc<Entry>) -> Option<v1::Alarm> {
             other: match other {
                 Holder::Principal(principal) => principal.to_string(),
                 Holder::Issuer(issuer) => format!("issuer:{issuer}"),
+                Holder::DocumentSigner => "document-signer".to_owned(),
             },
             serial_number: serial_number_bytes(*certificate),
             clash: match what {

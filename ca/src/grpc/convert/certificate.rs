@@ -101,7 +101,7 @@ pub(super) fn certificate(record: &CertificateRecord) -> v1::CertificateSummary 
     let (device, principal) = match record.holder() {
         Some(Holder::Principal(Principal::Device(device))) => (Some(device_message(&device)), String::new()),
         Some(Holder::Principal(principal)) => (None, principal.to_string()),
-        Some(Holder::Issuer(_)) | None => (None, String::new()),
+        Some(Holder::Issuer(_) | Holder::DocumentSigner) | None => (None, String::new()),
     };
     let status = match record.status() {
         CertificateStatus::Issued => v1::CertificateStatus::Issued,

@@ -115,7 +115,7 @@ impl Index {
                     let row = self.enter_certificate(&certificate.into(), NONE, number);
                     self.issuers.insert(issuer, row);
                 }
-                Holder::Principal(Principal::Named { .. }) => {
+                Holder::Principal(Principal::Named { .. }) | Holder::DocumentSigner => {
                     self.enter_certificate(&certificate.into(), NONE, number);
                 }
             },

@@ -113,7 +113,7 @@ impl Shared {
                 let (position, seen) = index.position_of(&id)?;
                 Some(SelectedDevice { id, position, last_seen: second(seen) })
             }
-            Holder::Principal(Principal::Named { .. }) => None,
+            Holder::Principal(Principal::Named { .. }) | Holder::DocumentSigner => None,
             Holder::Issuer(_) => return None,
         };
         Some(Selected { serial_number, status, since, device })
