@@ -288,7 +288,13 @@ fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Res
         der,
     };
     let action = Action::Issue {
-        subject: IssuanceSubject::Birth { work_order: WorkOrderId(1), device, made_at: None },
+        subject: IssuanceSubject::Birth {
+            work_order: WorkOrderId(1),
+            device,
+            made_at: None,
+            shift: String::new(),
+            operator: String::new(),
+        },
         certificate,
     };
     Ok(Command {

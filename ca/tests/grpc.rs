@@ -172,6 +172,8 @@ fn message(order: &str, serial: u32, csr: &[u8]) -> v1::IssueBirthCertificateReq
         work_order: order.into(),
         device: Some(v1::DeviceId { product: "cam-2".into(), serial: format!("SN{serial:06}") }),
         csr: csr.to_vec().into(),
+        shift: String::new(),
+        operator: String::new(),
     }
 }
 

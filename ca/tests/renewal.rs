@@ -184,6 +184,8 @@ async fn whoever_signs_with_a_key_that_it_is_compromised_has_it_revoked_for_ever
         device: device(serial),
         csr: request(&key, "unit").into(),
         made_at: None,
+        shift: String::new(),
+        operator: String::new(),
     };
     let born = world.authority.issue_birth(&station, birth(1)).await.unwrap();
 

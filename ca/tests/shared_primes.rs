@@ -90,7 +90,15 @@ async fn bench(world: &World) -> (Caller, WorkOrderId) {
 
 fn birth(work_order: WorkOrderId, serial: u32, which: usize) -> BirthRequest {
     let csr = pem(SHARING[which]);
-    BirthRequest { request: fresh_id(), work_order, device: device(serial), csr: csr.into(), made_at: None }
+    BirthRequest {
+        request: fresh_id(),
+        work_order,
+        device: device(serial),
+        csr: csr.into(),
+        made_at: None,
+        shift: String::new(),
+        operator: String::new(),
+    }
 }
 
 fn pem(text: &[u8]) -> Vec<u8> {

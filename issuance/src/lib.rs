@@ -3,6 +3,7 @@
 
 mod blocked;
 mod certificate;
+mod cms;
 mod crl;
 mod draft;
 mod encode;
@@ -21,6 +22,7 @@ pub use blocked::{
     BlockedKey, BlockedKeys, FINGERPRINT_PREFIX_BYTES_MIN, ListMistake, TRIVIAL_PRIVATE_KEYS_MAX,
 };
 pub use certificate::{Certificate, CertificateError};
+pub use cms::CmsDraft;
 pub use crl::{
     CrlDraft, CrlEntry, CrlFields, CrlHash, CrlNumber, CrlReadError, CrlScope, CrlSummary, PreparedCrl,
     SealedCrl, seal_crl,

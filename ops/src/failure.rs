@@ -55,6 +55,12 @@ impl Failure {
         failure
     }
 
+    /// The order is closed all the same, and its report can be had later.
+    pub(crate) fn of_report(mut self, id: &str) -> Self {
+        self.0.what = format!("{id} is closed, and its report was not written: {}", self.0.what);
+        self
+    }
+
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self(Complaint::new(PROGRAM, Status::Usage, what))
             .next("correct it, and repeat the command; its --help says what each option takes")

@@ -160,6 +160,10 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
         IssuerNotRevocable => {
             "an issuer is revoked with the root's key: docs/operations/compromised-issuer.md"
         }
+        DocumentSignerMissing => {
+            "on the CA's machine, while it does not serve, `touchmark-ca document-signer` makes one, which the root issues (docs/operations/root-key-offline.md); then `touchmark work-order report ID`"
+        }
+        WorkOrderNotClosed => "close it first with `touchmark work-order close ID`, which writes the report",
         IssuerExists => "see `touchmark certificate list --issuer root`",
         // The caller does not read the answer to a call that it cancelled.
         Cancelled | Unspecified => return None,

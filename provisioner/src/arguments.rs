@@ -100,6 +100,10 @@ pub(crate) struct ProvisionArguments {
     /// like].
     #[arg(long, value_name = "NAME", requires = "serials")]
     pub(crate) column: Option<String>,
+    /// Who makes the units, for the closing report: 1 to 64 characters. In scan mode a scan that begins with
+    /// `operator-prefix` names another one.
+    #[arg(long, value_name = "NAME", value_parser = crate::crew::operator)]
+    pub(crate) operator: Option<String>,
     /// Refuse to run unless the work order is for this product.
     #[arg(long)]
     pub(crate) product: Option<String>,
@@ -124,6 +128,9 @@ pub(crate) struct ResumeArguments {
     /// Only of this work order.
     #[arg(long, value_name = "ID", value_parser = cli::work_order)]
     pub(crate) work_order: Option<String>,
+    /// Who makes the units, for the closing report: 1 to 64 characters.
+    #[arg(long, value_name = "NAME", value_parser = crate::crew::operator)]
+    pub(crate) operator: Option<String>,
     /// How to reach the devices [default: as in the last run].
     #[arg(long)]
     pub(crate) link: Option<LinkSpec>,
@@ -349,6 +356,9 @@ station.toml:
   mode = \"scan\"             how units come: scan, device or list; --mode overrides it
   scanner = \"PATH[:BAUD]\"   a serial scanner; --scanner overrides it
   slot-codes = [\"A\", \"B\"]   barcodes of the slots 1, 2, …, beside SLOT-01, SLOT-02, …
+  operator-prefix = \"OP:\"   a scan that begins so names who makes the units from then on, for the closing report
+  [shifts]                  names of shifts and their local times, for the closing report; at the end of the file:
+  early = \"06:00-14:00\"     they do not overlap, and may cross midnight
   confirm-slot = false      whether Enter must confirm the slot that is shown for a scan
   probe-interval-ms = 1000  how often a fixture is asked whether a unit is there
   pause-after-failures = 3  so many failures in a row with one reason pause the line; 0 never

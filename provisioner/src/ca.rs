@@ -20,6 +20,7 @@ use tonic::{Response, Status};
 
 pub(crate) use reason::{CA_UNREACHABLE, CLOCK, advice, exit_status, is_of_tls};
 
+use crate::crew::CrewNow;
 use crate::session::{BirthCertificate, Refusal};
 use crate::stock::{Reservation, ReserveRequest};
 use crate::wire::{birth_certificate, device_message, reservation, reserve_request, time, units_left};
@@ -109,6 +110,7 @@ impl Ca {
         device: &DeviceId,
         request_id: RequestId,
         csr: &[u8],
+        CrewNow { shift, operator }: CrewNow,
     ) -> Result<BirthCertificate, CaError> {
         let request = v1::IssueBirthCertificateRequest {
             deferral: None,
@@ -116,6 +118,8 @@ impl Ca {
             work_order: work_order.to_owned(),
             device: Some(device_message(device)),
             csr: Bytes::copy_from_slice(csr),
+            shift,
+            operator,
         };
         let answer = self
             .call(request, |mut client, request| async move { client.issue_birth_certificate(request).await })

@@ -24,6 +24,7 @@ use crate::arguments::{Arguments, Command, PROGRAM};
 use crate::ca::Ca;
 use crate::config::Settings;
 use crate::console::Console;
+use crate::crew::Crew;
 use crate::journal::{FoundJournal, Journal, JournalState, Record, RunStart, Writer};
 use crate::line::{Intake, Line, Pausing, SilenceMonitor, Summary};
 use crate::link::{LinkSpec, damage_pause};
@@ -59,6 +60,7 @@ struct Station {
     settings: Settings,
     ca: Ca,
     journal: Journal,
+    crew: Crew,
 }
 
 impl Station {
@@ -66,7 +68,16 @@ impl Station {
         let settings = settings(config)?;
         let ca = Ca::new(&settings.server, settings.connector.clone(), settings.ca_patience)?;
         let journal = Journal::open(&journal_directory(&settings, console)?)?;
-        Ok(Self { settings, ca, journal })
+        let crew = Crew::new(settings.shifts.clone(), Arc::new(SystemClock));
+        Ok(Self { settings, ca, journal, crew })
+    }
+
+    /// With whoever works from the beginning.
+    fn operated_by(self, operator: Option<&str>) -> Self {
+        if let Some(operator) = operator {
+            self.crew.set_operator(operator);
+        }
+        self
     }
 
     /// The journal of a work order. Logs what was torn off its end.
@@ -111,6 +122,7 @@ impl Station {
             link: job.link,
             link_limits: self.settings.link_limits.clone(),
             ca: self.ca.clone(),
+            crew: self.crew.clone(),
             journal,
             stock,
             limits: Limits { damage_pause, ..self.settings.limits },

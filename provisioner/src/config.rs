@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use client::{Connector, CredentialError};
 use tonic::transport::Uri;
 
+use crate::crew::Shifts;
 use crate::journal::JournalLocation;
 use crate::link::{LinkLimits, damage_pause};
 use crate::mode::Mode;
@@ -25,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) ca_patience: Duration,
     pub(crate) bench: BenchSettings,
     pub(crate) reserve: ReserveTerms,
+    pub(crate) shifts: Shifts,
 }
 
 /// How units come and how the bench waits for them.
@@ -33,6 +35,8 @@ pub(crate) struct BenchSettings {
     pub(crate) mode: Option<Mode>,
     pub(crate) scanner: Option<ScannerPort>,
     pub(crate) slot_codes: SlotCodes,
+    /// A scan that begins with it is the name of whoever works from now on.
+    pub(crate) operator_prefix: Option<String>,
     /// Whether Enter must confirm the slot that is shown for a scan.
     pub(crate) confirms_slot: bool,
     /// How often a fixture is asked whether a unit is there.
@@ -75,6 +79,7 @@ impl Settings {
         });
         let bench = BenchSettings::read(&mut fields);
         let reserve = fields.reserve_terms();
+        let shifts = fields.shifts();
         let state_directory = (fields.environment)("STATE_DIRECTORY");
         let mistakes = fields.all_mistakes();
         let (true, Some(server), Some(connector), Some(credentials)) =
@@ -92,7 +97,18 @@ impl Settings {
             sends_max: u32::try_from(sends_max).unwrap_or(1),
             ca_timeout: ca_patience * 2 + CA_MARGIN,
         };
-        Ok(Self { server, connector, journal, credentials, limits, link_limits, ca_patience, bench, reserve })
+        Ok(Self {
+            server,
+            connector,
+            journal,
+            credentials,
+            limits,
+            link_limits,
+            ca_patience,
+            bench,
+            reserve,
+            shifts,
+        })
     }
 }
 
@@ -111,11 +127,29 @@ impl BenchSettings {
             fields.mistakes.push(format!("slot-codes: {what}"));
             SlotCodes::default()
         });
+        let operator_prefix = fields.text("operator-prefix").filter(|prefix| {
+            let fits = (1..=PREFIX_BYTES_MAX).contains(&prefix.len())
+                && prefix.bytes().all(|c| c.is_ascii_graphic());
+            if !fits {
+                let what =
+                    format!("operator-prefix is 1 to {PREFIX_BYTES_MAX} characters of ASCII without spaces");
+                fields.mistakes.push(what);
+            }
+            fits
+        });
         let confirms_slot = fields.flag("confirm-slot");
         let probe_interval = Duration::from_millis(fields.number("probe-interval-ms", 50..=60_000, 1_000));
         let pause_after_failures = fields.number("pause-after-failures", 0..=1_000, 3);
         let pause_after_failures = u32::try_from(pause_after_failures).unwrap_or_default();
-        Self { mode, scanner, slot_codes, confirms_slot, probe_interval, pause_after_failures }
+        Self {
+            mode,
+            scanner,
+            slot_codes,
+            operator_prefix,
+            confirms_slot,
+            probe_interval,
+            pause_after_failures,
+        }
     }
 }
 
@@ -189,6 +223,27 @@ impl<E: Fn(&str) -> Option<String>> Fields<E> {
         }
     }
 
+    fn shifts(&mut self) -> Shifts {
+        let written = match self.table.remove("shifts") {
+            None => return Shifts::default(),
+            Some(toml::Value::Table(table)) => table,
+            Some(_) => {
+                self.mistakes.push("shifts must be a table, [shifts], of names and times".to_owned());
+                return Shifts::default();
+            }
+        };
+        let mut texts = Vec::new();
+        for (name, times) in written {
+            match times {
+                toml::Value::String(times) => texts.push((name, times)),
+                _ => self.mistakes.push(format!("shifts.{name} must be a text in quotes")),
+            }
+        }
+        let (shifts, mistakes) = Shifts::read(texts);
+        self.mistakes.extend(mistakes);
+        shifts
+    }
+
     fn link_limits(&mut self, directory: &Path) -> LinkLimits {
         let usual = LinkLimits::default();
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -232,6 +287,9 @@ pub(crate) struct ConfigError {
     pub(crate) path: PathBuf,
     pub(crate) mistakes: Vec<String>,
 }
+
+/// The rest of a scan is the name.
+const PREFIX_BYTES_MAX: usize = 16;
 
 /// A session waits longer for the CA than the calls do, so that the calls give up first.
 const CA_MARGIN: Duration = Duration::from_secs(60);

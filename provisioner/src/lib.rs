@@ -5,6 +5,7 @@ mod ca;
 mod command;
 mod config;
 mod console;
+mod crew;
 mod journal;
 mod line;
 mod link;

@@ -16,6 +16,7 @@ pub(crate) use plan::{clock_difference, order_refusal};
 pub(crate) use probe::{Look, Probe};
 
 use crate::ca::Ca;
+use crate::crew::Crew;
 use crate::journal::{Record, UnitEnd, UnitRecord, Writer};
 use crate::line::{LineEvent, SilenceMonitor, SilenceVerdict};
 use crate::link::{Link, LinkLimits, LinkSpec};
@@ -33,6 +34,7 @@ pub(crate) struct LineContext {
     pub(crate) link: LinkSpec,
     pub(crate) link_limits: LinkLimits,
     pub(crate) ca: Ca,
+    pub(crate) crew: Crew,
     pub(crate) journal: Writer,
     pub(crate) stock: Stock,
     pub(crate) limits: Limits,

@@ -7,7 +7,8 @@ root=$(CDPATH= cd -- "$(dirname -- "$0")/../.." && pwd)
 venv=${CARGO_TARGET_DIR:-$root/target}/interop-venv
 
 missing=
-for pair in openssl:openssl certtool:gnutls-bin javac:default-jdk-headless faketime:faketime; do
+for pair in openssl:openssl certtool:gnutls-bin javac:default-jdk-headless faketime:faketime \
+    chromium:chromium pdftotext:poppler-utils; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"

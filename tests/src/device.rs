@@ -32,6 +32,8 @@ impl Device {
             work_order: work_order.to_owned(),
             device: Some(self.id.clone()),
             csr: self.key.csr.clone(),
+            shift: String::new(),
+            operator: String::new(),
         }
     }
 

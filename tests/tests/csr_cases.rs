@@ -31,6 +31,8 @@ async fn a_station_is_told_what_is_wrong_with_each_request_and_its_order_is_not_
             work_order: order.clone(),
             device: Some(DeviceId { product: "cam-2".into(), serial }),
             csr: std::fs::read(directory.join(file)).unwrap().into(),
+            shift: String::new(),
+            operator: String::new(),
         };
         match station.provisioning().issue_birth_certificate(request).await {
             Ok(_) => {

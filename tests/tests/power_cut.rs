@@ -199,7 +199,13 @@ fn birth(number: u64) -> Command {
     let device = format!("cam-2/SN{number:09}").parse().unwrap();
     let station = Principal::named(Role::Station, "line-3".parse().unwrap());
     let action = Action::Issue {
-        subject: IssuanceSubject::Birth { work_order: WorkOrderId(1), device, made_at: None },
+        subject: IssuanceSubject::Birth {
+            work_order: WorkOrderId(1),
+            device,
+            made_at: None,
+            shift: String::new(),
+            operator: String::new(),
+        },
         certificate,
     };
     Command {

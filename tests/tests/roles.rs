@@ -161,6 +161,7 @@ const ALLOWED: &[(&str, &[Kind])] = &[
     ("WorkOrderService.Pause", &[Kind::Operator]),
     ("WorkOrderService.Resume", &[Kind::Operator]),
     ("WorkOrderService.Close", &[Kind::Operator]),
+    ("WorkOrderService.GetClosingReport", &[Kind::Operator]),
     ("WorkOrderService.ListReservations", &[Kind::Operator]),
     ("WorkOrderService.WithdrawReservation", &[Kind::Operator]),
     ("AuthorityService.GetCondition", &[Kind::Operator]),

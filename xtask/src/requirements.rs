@@ -16,6 +16,8 @@ const REQUIREMENTS: &[(&str, &str, &str)] = &[
     ("default-jdk-headless", "javac -version", "interop: Java PKIX"),
     ("python3-venv", "python3 -c 'import venv, ensurepip'", "interop: pyca, pkilint"),
     ("faketime", "faketime --version", "interop: the years 2060 and 2100"),
+    ("chromium", "command -v chromium", "closing_report: the page is printed"),
+    ("poppler-utils", "command -v pdftotext", "closing_report: and what was printed is read"),
     ("e2fsprogs", "mkfs.ext4 -V", "ca: cut the power under ext4"),
     ("mosquitto", "command -v mosquitto", "brokers: a revoked device is refused by a real MQTT broker"),
     ("nginx-light", "command -v nginx", "brokers: and by a real gateway"),

@@ -118,6 +118,8 @@ impl Refusal {
             | R::TooManyRotations
             | R::IssuerNotRevocable
             | R::IssuerExists
+            | R::DocumentSignerMissing
+            | R::WorkOrderNotClosed
             | R::ReservationNotFound
             | R::ReservationWithdrawn
             | R::ReservationsOut

@@ -26,6 +26,11 @@ pub struct BirthRequest {
     pub csr: Bytes,
     /// When the station made the unit, if it could not ask before.
     pub made_at: Option<SystemTime>,
+    /// In the station's word; empty: it does not say. Not part of what the request id stands for: a unit that
+    /// is asked for again in the next shift is the same unit, and the first word stays.
+    pub shift: String,
+    /// Who makes it, as `shift`.
+    pub operator: String,
 }
 
 impl Authority {
@@ -162,13 +167,13 @@ struct OrderBatch {
 }
 
 fn issuance_request(request: BirthRequest, key: AcceptedKey) -> IssuanceRequest {
-    let BirthRequest { request: id, work_order, device, csr: _, made_at } = request;
+    let BirthRequest { request: id, work_order, device, csr: _, made_at, shift, operator } = request;
     let digest = unit("birth certificate v1", work_order, &device);
     IssuanceRequest::of_device(
         id,
         digest,
         &device.clone(),
-        IssuanceSubject::Birth { work_order, device, made_at },
+        IssuanceSubject::Birth { work_order, device, made_at, shift, operator },
         key,
     )
 }

@@ -1,9 +1,9 @@
 //! The signer of documents that others are handed.
 
-use ledger::Holder;
+use ledger::{CertificateStatus, Holder};
 use signer::DocumentSigner;
 
-use super::{Authority, OpenAuthorityError};
+use super::{Authority, OpenAuthorityError, Refused};
 
 impl Authority {
     /// Signs documents with this signer, whose certificate must be on record.
@@ -20,5 +20,19 @@ impl Authority {
             return Err(OpenAuthorityError::OtherDocumentSigner);
         }
         Ok(Self { documents: Some(signer), ..self })
+    }
+}
+
+impl Authority {
+    /// The signer of documents, if it may sign now: it is there, valid and not revoked.
+    pub(super) async fn document_signer(&self) -> Result<DocumentSigner, Refused> {
+        let signer = self.documents.clone().ok_or(Refused::NoDocumentSigner)?;
+        let certificate = signer.certificate();
+        let status = self.store.certificate_status(&certificate.serial_number()).await?;
+        let is_good = status.is_some_and(CertificateStatus::is_good);
+        match is_good && certificate.validity().contains(self.clock.now()) {
+            true => Ok(signer),
+            false => Err(Refused::NoDocumentSigner),
+        }
     }
 }

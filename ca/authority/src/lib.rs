@@ -3,6 +3,7 @@
 
 mod access;
 mod birth;
+mod closing_documents;
 mod condition;
 mod counters;
 mod delegate;
@@ -40,13 +41,14 @@ use quick_cache::sync::Cache;
 use rand::CryptoRng;
 use signer::{DocumentSigner, Issuers};
 use store::{Chores, OnlyProcess, Store, StoreError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use rate_limiter::RateLimiter;
 use serial_pool::SerialPool;
 
 pub use access::{Caller, CallerKind, NotAdmitted, Operation, PeerCertificate, Proof, Token, allowed_to};
 pub use birth::BirthRequest;
+pub use closing_documents::{ClosingDocuments, ClosingPiece, PIECE_BYTES_MAX};
 pub use condition::{Condition, End, RECORDED_AHEAD_MAX};
 pub use counters::{Counted, Counters, Counts};
 pub use device_life::{ROTATION_SPREAD_MAX, RotationRequest};
@@ -136,6 +138,8 @@ pub struct Authority {
     incidents: report::Incidents,
     /// Signs closing reports; `None`: there is none.
     documents: Option<DocumentSigner>,
+    /// The right to make a closing report: one at a time.
+    closing_turn: Arc<Semaphore>,
     /// When the server's certificate expires; `None`: it does not serve yet.
     server_ends: Mutex<Option<SystemTime>>,
 }
@@ -193,6 +197,7 @@ impl Authority {
             counters: Arc::default(),
             incidents: report::Incidents::new(started),
             documents: None,
+            closing_turn: Arc::new(Semaphore::new(1)),
             server_ends: Mutex::default(),
         })
     }

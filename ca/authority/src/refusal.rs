@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use identity::{ClockDoubt, CsrError, KeyFingerprint};
 use issuance::BlockedKey;
-use ledger::Conflict;
+use ledger::{Conflict, WorkOrderId};
 use signer::SignerError;
 use store::StoreError;
 
@@ -67,6 +67,12 @@ pub enum Refused {
     /// The store cannot answer now.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// `DOCUMENT_SIGNER_MISSING`: our operator must have the root issue a certificate for one.
+    #[error("this CA has no signer of documents that is good now")]
+    NoDocumentSigner,
+    /// `WORK_ORDER_NOT_CLOSED`: only a closed order has a closing report.
+    #[error("{0} is not closed")]
+    OrderNotClosed(WorkOrderId),
     /// `CLOCK_IN_DOUBT`: our operator must put the clock right, or confirm it.
     #[error("{0}")]
     Clock(ClockDoubt),
@@ -117,6 +123,7 @@ impl Refused {
         match self {
             Self::Profile(issuance::Refusal::Lint(_) | issuance::Refusal::Encoding { .. })
             | Self::SerialNumbers
+            | Self::NoDocumentSigner
             | Self::Internal { .. }
             | Self::Signer(_) => true,
             Self::Store(why) => !matches!(
@@ -129,6 +136,7 @@ impl Refused {
             | Self::Blocked { .. }
             | Self::Ledger(_)
             | Self::TooOften { .. }
+            | Self::OrderNotClosed(_)
             | Self::CountChanged { .. }
             // Said once, when the clock was found to be wrong, and not for every caller.
             | Self::Clock(_)

@@ -189,7 +189,7 @@ impl<V: View> Rules<'_, V> {
         key: &KeyFingerprint,
     ) -> Outcome<Option<EntryNumber>, V> {
         match subject {
-            IssuanceSubject::Birth { work_order, device, made_at } => {
+            IssuanceSubject::Birth { work_order, device, made_at, .. } => {
                 self.may_be_born(caller, *work_order, device, key, *made_at)
             }
             IssuanceSubject::Operational { device, parent, hold_on_fork } => {
@@ -212,9 +212,9 @@ impl<V: View> Rules<'_, V> {
         self.serial_number_is_free(certificate.serial_number)?;
         let certificate = certificate.clone();
         Ok(record(match subject.clone() {
-            IssuanceSubject::Birth { work_order, device, made_at } => {
+            IssuanceSubject::Birth { work_order, device, made_at, shift, operator } => {
                 let replaces = self.replaced(&device)?;
-                Event::BirthIssued { work_order, device, certificate, made_at, replaces }
+                Event::BirthIssued { work_order, device, certificate, made_at, replaces, shift, operator }
             }
             IssuanceSubject::Operational { device, parent, .. } => {
                 Event::OperationalIssued { device, parent, certificate }

@@ -97,6 +97,10 @@ pub enum Event {
         /// The certificates of the unit's former board, which this revoked (R-LIFE-12: superseded). Empty but
         /// for a rework.
         replaces: Vec<RevokedCertificate>,
+        /// When it was made, in the station's word: a shift; empty: it did not say.
+        shift: String,
+        /// Who made it, in the station's word; empty: it did not say.
+        operator: String,
     },
     /// A unit passed.
     UnitConfirmed {

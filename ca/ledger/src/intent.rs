@@ -35,6 +35,10 @@ pub enum IssuanceSubject {
         /// When its station says that it made the unit, while the CA could not be asked; `None`: it asks
         /// first. Only for a unit that the station has reserved, and no part of what a request id stands for.
         made_at: Option<SystemTime>,
+        /// See [`Event::BirthIssued`](super::Event::BirthIssued).
+        shift: String,
+        /// See [`Event::BirthIssued`](super::Event::BirthIssued).
+        operator: String,
     },
     /// An operational certificate: an enrolment when `parent` is the birth certificate, otherwise a renewal.
     Operational {

@@ -274,6 +274,8 @@ pub struct WorkOrderFacts {
     pub created_at: SystemTime,
     /// Who made it.
     pub created_by: Option<Principal>,
+    /// The entry that made it.
+    pub created: EntryNumber,
     /// The entry that made it, or last changed its state.
     pub changed: EntryNumber,
 }
@@ -289,6 +291,7 @@ impl WorkOrderFacts {
             counts: WorkOrderCounts::default(),
             created_at: entry.at,
             created_by: entry.principal.clone(),
+            created: entry.number,
             changed: entry.number,
         }
     }

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod certificate;
+mod closing_report;
 mod condition;
 mod crl;
 mod device;
@@ -22,6 +23,7 @@ pub(super) use alarm::{alarm, alarm_kind};
 pub(super) use certificate::{
     birth_request, certificate_selection, chain, family, issued, serial_bytes, serial_number, trust_bundle,
 };
+pub(super) use closing_report::{closing_begin, closing_piece};
 pub(super) use condition::{condition, renewal_window, trouble};
 pub(super) use crl::{crl_id, crl_piece};
 pub(super) use device::{device, device_filter, device_id, device_message, silent_since};
@@ -44,8 +46,13 @@ pub(super) fn request_id(bytes: &[u8]) -> Result<RequestId, Refused> {
 
 /// Text for people, without control characters and other invisible ones: it can be shown and logged as it is.
 pub(super) fn remark(field: &'static str, text: &str) -> Result<String, Refused> {
-    if text.chars().count() > REMARK_CHARACTERS_MAX {
-        return Err(bad(field, format_args!("has at most {REMARK_CHARACTERS_MAX} characters")));
+    words(field, text, REMARK_CHARACTERS_MAX)
+}
+
+/// As [`remark`], of at most so many characters.
+pub(super) fn words(field: &'static str, text: &str, characters_max: usize) -> Result<String, Refused> {
+    if text.chars().count() > characters_max {
+        return Err(bad(field, format_args!("has at most {characters_max} characters")));
     }
     if text.chars().any(is_unseen) {
         return Err(bad(field, "has no control characters and no invisible ones"));

@@ -55,6 +55,7 @@ pub const TABLE: &[(&str, Access)] = &[
     ("/touchmark.v1.WorkOrderService/Pause", operation(Operation::PauseWorkOrder)),
     ("/touchmark.v1.WorkOrderService/Resume", operation(Operation::ResumeWorkOrder)),
     ("/touchmark.v1.WorkOrderService/Close", operation(Operation::CloseWorkOrder)),
+    ("/touchmark.v1.WorkOrderService/GetClosingReport", operation(Operation::ReadClosingReport)),
     ("/touchmark.v1.WorkOrderService/ListReservations", operation(Operation::ListReservations)),
     ("/touchmark.v1.WorkOrderService/WithdrawReservation", operation(Operation::WithdrawReservation)),
     ("/touchmark.v1.AuthorityService/GetCondition", operation(Operation::ReadCondition)),

@@ -180,6 +180,8 @@ pub fn code(reason: Reason) -> Code {
         | Reason::UnitReserved
         | Reason::DeferralNotAllowed
         | Reason::RefusedAfterDeferral
+        | Reason::DocumentSignerMissing
+        | Reason::WorkOrderNotClosed
         | Reason::IssuerNotRevocable => Code::FailedPrecondition,
         Reason::TimeoutMalformed
         | Reason::MessageMalformed
@@ -247,6 +249,8 @@ fn message(refused: &Refused) -> String {
         | Refused::Ledger(_)
         | Refused::TooOften { .. }
         | Refused::CountChanged { .. }
+        | Refused::NoDocumentSigner
+        | Refused::OrderNotClosed(_)
         | Refused::Request { .. } => refused.to_string(),
     }
 }

@@ -1,10 +1,16 @@
 //! `WorkOrderService`: for operators.
 
-use authority::UnknownStations;
+use std::future::ready;
+use std::sync::Arc;
+
+use authority::{Authority, Caller, ClosingDocuments, UnknownStations};
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
 use proto::v1;
 use proto::v1::work_order_service_server::WorkOrderService;
-use tonic::Request;
+use tonic::{Request, Status};
 
+use super::handler::refuse;
 use super::{Answer, Api, convert};
 
 #[tonic::async_trait]
@@ -73,6 +79,23 @@ impl WorkOrderService for Api {
         .await
     }
 
+    type GetClosingReportStream = BoxStream<'static, Result<v1::GetClosingReportResponse, Status>>;
+
+    async fn get_closing_report(
+        &self,
+        request: Request<v1::GetClosingReportRequest>,
+    ) -> Answer<Self::GetClosingReportStream> {
+        let authority = Arc::clone(&self.authority);
+        self.answer(CLOSING_REPORT, request, async |caller, message| {
+            let id = convert::work_order_id("id", &message.id)?;
+            let documents = authority.closing_documents(&caller, id).await?;
+            let begin = convert::closing_begin(&documents);
+            let pieces = closing_pieces(Arc::clone(&authority), caller, documents);
+            Ok(stream::once(ready(Ok(begin))).chain(pieces).boxed())
+        })
+        .await
+    }
+
     async fn list_reservations(
         &self,
         request: Request<v1::ListReservationsRequest>,
@@ -111,3 +134,30 @@ impl WorkOrderService for Api {
         .await
     }
 }
+
+/// The pieces of a report, each made when the ones before it have been taken.
+fn closing_pieces(
+    authority: Arc<Authority>,
+    caller: Caller,
+    documents: ClosingDocuments,
+) -> impl Stream<Item = Result<v1::GetClosingReportResponse, Status>> + Send {
+    let from = Some((authority, caller, documents));
+    let groups = stream::unfold(from, async |from| {
+        let (authority, caller, mut documents) = from?;
+        match documents.next().await {
+            Ok(pieces) if pieces.is_empty() => None,
+            Ok(pieces) => {
+                let messages: Vec<_> =
+                    pieces.into_iter().map(|piece| Ok(convert::closing_piece(piece))).collect();
+                Some((messages, Some((authority, caller, documents))))
+            }
+            Err(refused) => {
+                let status = refuse(&authority, CLOSING_REPORT, caller.principal(), &refused);
+                Some((vec![Err(status)], None))
+            }
+        }
+    });
+    groups.flat_map(stream::iter)
+}
+
+const CLOSING_REPORT: &str = "GetClosingReport";

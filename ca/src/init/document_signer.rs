@@ -1,5 +1,5 @@
-//! `touchmark-ca document-signer`: a certificate for the next signer of documents, issued by the root's key on
-//! this machine or on another one. The CA must not serve meanwhile.
+//! `touchmark-ca document-signer`: a certificate for the next signer of documents, issued by the root's key
+//! on this machine or on another one. The CA must not serve meanwhile.
 
 use std::fs::File;
 use std::io::Write;

@@ -196,6 +196,8 @@ pub fn birth(order: WorkOrderId, serial: u32, key: &Key) -> BirthRequest {
         device: device(serial),
         csr: key.csr().into(),
         made_at: None,
+        shift: String::new(),
+        operator: String::new(),
     }
 }
 

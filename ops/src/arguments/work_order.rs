@@ -26,17 +26,31 @@ pub(crate) enum WorkOrderCommand {
     /// Go on after a pause
     #[command(after_help = SEE_STATUSES)]
     Resume(WorkOrderArgument),
-    /// End the order for ever; prints which units are neither confirmed nor scrapped
+    /// End the order for ever; writes the closing report
     ///
     /// It cannot be opened again. It is refused while stations have reserved units out. It asks for the
-    /// order's id on a terminal; use --yes elsewhere.
+    /// order's id on a terminal; use --yes elsewhere. The report has a page to print, all units as JSON and
+    /// CSV, and two forms for clouds; each has a signature that openssl verifies with the command that is
+    /// printed.
     #[command(after_help = SEE_STATUSES)]
     Close {
         #[command(flatten)]
         order: WorkOrderArgument,
+        /// Where to write the closing report; must not exist [default: closing-ID]
+        #[arg(long, value_name = "DIR")]
+        report: Option<PathBuf>,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
+    },
+    /// Write the closing report of a closed order again: the same files, signed anew
+    #[command(after_help = SEE_STATUSES)]
+    Report {
+        #[command(flatten)]
+        order: WorkOrderArgument,
+        /// Where to write it; must not exist [default: closing-ID]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Units that stations have reserved before they make them
     #[command(after_help = SEE_STATUSES)]

@@ -4015,7 +4015,77 @@ pub struct CloseWorkOrderRequest {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
 }
-/// The closing report.
+/// Asks for the closing report of a closed order.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetClosingReportRequest {
+    /// For example `wo-000017`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// A piece of a closing report: one `begin`, then chunks of all forms as they are made, and a `complete` for
+/// each form. A report without a `complete` for every form is incomplete.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetClosingReportResponse {
+    /// The piece.
+    #[prost(oneof = "get_closing_report_response::Piece", tags = "1, 2, 3")]
+    pub piece: ::core::option::Option<get_closing_report_response::Piece>,
+}
+/// Nested message and enum types in `GetClosingReportResponse`.
+pub mod get_closing_report_response {
+    /// The piece.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Piece {
+        /// The first piece.
+        #[prost(message, tag = "1")]
+        Begin(super::ClosingReportBegin),
+        /// The next bytes of one form.
+        #[prost(message, tag = "2")]
+        Chunk(super::ClosingReportChunk),
+        /// One form is complete.
+        #[prost(message, tag = "3")]
+        Complete(super::ClosingReportComplete),
+    }
+}
+/// What stands before the forms.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClosingReportBegin {
+    /// The order, as it ended.
+    #[prost(message, optional, tag = "1")]
+    pub work_order: ::core::option::Option<WorkOrder>,
+    /// The certificate whose key signs all forms, issued by the root, X.509 DER.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub signer: ::prost::bytes::Bytes,
+    /// The signing time of all signatures, by the CA's clock.
+    #[prost(message, optional, tag = "3")]
+    pub signed_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The next bytes of one form.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClosingReportChunk {
+    /// Which.
+    #[prost(enumeration = "ClosingReportForm", tag = "1")]
+    pub form: i32,
+    /// At most 64 KiB.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub bytes: ::prost::bytes::Bytes,
+}
+/// One form is complete.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClosingReportComplete {
+    /// Which.
+    #[prost(enumeration = "ClosingReportForm", tag = "1")]
+    pub form: i32,
+    /// Its length in bytes.
+    #[prost(uint64, tag = "2")]
+    pub length: u64,
+    /// SHA-256 over it.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub sha256: ::prost::bytes::Bytes,
+    /// Its detached signature, CMS SignedData (RFC 5652), DER. Empty for the manifest: its elements are signed.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub signature: ::prost::bytes::Bytes,
+}
+/// The order as it ended, and its units.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CloseWorkOrderResponse {
     /// The order as it ended, with its final counts.
@@ -4107,6 +4177,51 @@ impl WorkOrderState {
             "WORK_ORDER_STATE_OPEN" => Some(Self::Open),
             "WORK_ORDER_STATE_PAUSED" => Some(Self::Paused),
             "WORK_ORDER_STATE_CLOSED" => Some(Self::Closed),
+            _ => None,
+        }
+    }
+}
+/// A form of the closing report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ClosingReportForm {
+    /// Never sent.
+    Unspecified = 0,
+    /// All of it, one JSON object.
+    Json = 1,
+    /// All units, comma-separated values (RFC 4180) with a header.
+    Csv = 2,
+    /// Totals and exceptions, an HTML page that prints on A4.
+    Page = 3,
+    /// Units that passed, for bulk registration at AWS: one JSON object a line.
+    AwsRegistration = 4,
+    /// Units that passed, as a JSON array of JWS (RFC 7515, ES256), each signed.
+    Manifest = 5,
+}
+impl ClosingReportForm {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CLOSING_REPORT_FORM_UNSPECIFIED",
+            Self::Json => "CLOSING_REPORT_FORM_JSON",
+            Self::Csv => "CLOSING_REPORT_FORM_CSV",
+            Self::Page => "CLOSING_REPORT_FORM_PAGE",
+            Self::AwsRegistration => "CLOSING_REPORT_FORM_AWS_REGISTRATION",
+            Self::Manifest => "CLOSING_REPORT_FORM_MANIFEST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CLOSING_REPORT_FORM_UNSPECIFIED" => Some(Self::Unspecified),
+            "CLOSING_REPORT_FORM_JSON" => Some(Self::Json),
+            "CLOSING_REPORT_FORM_CSV" => Some(Self::Csv),
+            "CLOSING_REPORT_FORM_PAGE" => Some(Self::Page),
+            "CLOSING_REPORT_FORM_AWS_REGISTRATION" => Some(Self::AwsRegistration),
+            "CLOSING_REPORT_FORM_MANIFEST" => Some(Self::Manifest),
             _ => None,
         }
     }
@@ -4341,6 +4456,34 @@ pub mod work_order_service_client {
                 .insert(GrpcMethod::new("touchmark.v1.WorkOrderService", "Close"));
             self.inner.unary(req, path, codec).await
         }
+        /// Returns the closing report of a closed order, in five forms, each signed. As of the entry that closed it:
+        /// asked again, the same bytes, but for the signatures.
+        pub async fn get_closing_report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetClosingReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::GetClosingReportResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.WorkOrderService/GetClosingReport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.WorkOrderService", "GetClosingReport"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Lists reservations of units, newest first.
         pub async fn list_reservations(
             &mut self,
@@ -4448,6 +4591,24 @@ pub mod work_order_service_server {
             request: tonic::Request<super::CloseWorkOrderRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CloseWorkOrderResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the GetClosingReport method.
+        type GetClosingReportStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    super::GetClosingReportResponse,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Returns the closing report of a closed order, in five forms, each signed. As of the entry that closed it:
+        /// asked again, the same bytes, but for the signatures.
+        async fn get_closing_report(
+            &self,
+            request: tonic::Request<super::GetClosingReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::GetClosingReportStream>,
             tonic::Status,
         >;
         /// Lists reservations of units, newest first.
@@ -4815,6 +4976,54 @@ pub mod work_order_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/touchmark.v1.WorkOrderService/GetClosingReport" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetClosingReportSvc<T: WorkOrderService>(pub Arc<T>);
+                    impl<
+                        T: WorkOrderService,
+                    > tonic::server::ServerStreamingService<
+                        super::GetClosingReportRequest,
+                    > for GetClosingReportSvc<T> {
+                        type Response = super::GetClosingReportResponse;
+                        type ResponseStream = T::GetClosingReportStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetClosingReportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkOrderService>::get_closing_report(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetClosingReportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/touchmark.v1.WorkOrderService/ListReservations" => {
                     #[allow(non_camel_case_types)]
                     struct ListReservationsSvc<T: WorkOrderService>(pub Arc<T>);
@@ -5115,6 +5324,14 @@ pub struct IssueBirthCertificateRequest {
     /// station has reserved. It is no part of what the request id stands for.
     #[prost(message, optional, tag = "5")]
     pub deferral: ::core::option::Option<Deferral>,
+    /// The shift, in the station's word, for the closing report: at most 32 characters; empty: not said. Not
+    /// part of what the request id stands for.
+    #[prost(string, tag = "7")]
+    pub shift: ::prost::alloc::string::String,
+    /// Who makes the unit, in the station's word, for the closing report: at most 64 characters; empty: not
+    /// said. Not part of what the request id stands for.
+    #[prost(string, tag = "8")]
+    pub operator: ::prost::alloc::string::String,
 }
 /// The word of a station about a unit that it made without the CA.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6366,6 +6583,10 @@ pub enum Reason {
     /// The unit was made while the CA could not be asked, and was refused its certificate for good: its serial
     /// number is spent.
     RefusedAfterDeferral = 88,
+    /// Nothing signs documents at this CA, or its certificate has expired or is revoked.
+    DocumentSignerMissing = 94,
+    /// The work order is not closed, so it has no closing report.
+    WorkOrderNotClosed = 95,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6463,6 +6684,8 @@ impl Reason {
             Self::CertificateNotYetIssued => "CERTIFICATE_NOT_YET_ISSUED",
             Self::DeferralNotAllowed => "DEFERRAL_NOT_ALLOWED",
             Self::RefusedAfterDeferral => "REFUSED_AFTER_DEFERRAL",
+            Self::DocumentSignerMissing => "DOCUMENT_SIGNER_MISSING",
+            Self::WorkOrderNotClosed => "WORK_ORDER_NOT_CLOSED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6557,6 +6780,8 @@ impl Reason {
             "CERTIFICATE_NOT_YET_ISSUED" => Some(Self::CertificateNotYetIssued),
             "DEFERRAL_NOT_ALLOWED" => Some(Self::DeferralNotAllowed),
             "REFUSED_AFTER_DEFERRAL" => Some(Self::RefusedAfterDeferral),
+            "DOCUMENT_SIGNER_MISSING" => Some(Self::DocumentSignerMissing),
+            "WORK_ORDER_NOT_CLOSED" => Some(Self::WorkOrderNotClosed),
             _ => None,
         }
     }

@@ -123,6 +123,8 @@ fn subject(reason: Reason) -> Subject {
         | Reason::TooManyRotations
         | Reason::IssuerNotRevocable
         | Reason::IssuerExists
+        | Reason::DocumentSignerMissing
+        | Reason::WorkOrderNotClosed
         | Reason::ReservationNotFound
         | Reason::ReservationWithdrawn
         | Reason::ReservationsOut

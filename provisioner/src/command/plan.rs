@@ -168,7 +168,8 @@ impl Plan {
                 (Mode::List, Supply::of_arrivals(limit.unwrap_or(u64::MAX)), rows, can_pause)
             }
             Source::Scans => {
-                let desk = Desk::new(product.clone(), bench.slot_codes.clone(), bench.confirms_slot);
+                let desk = Desk::new(product.clone(), bench.slot_codes.clone(), bench.confirms_slot)
+                    .with_operators(bench.operator_prefix.clone());
                 let scans = Intake::Scans(ScanIntake { inputs: Vec::new(), desk, rules });
                 (Mode::Scan, Supply::of_people(wanted), scans, true)
             }

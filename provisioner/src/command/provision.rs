@@ -14,6 +14,7 @@ use crate::wire::time;
 
 pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
+    let station = station.operated_by(arguments.operator.as_deref());
     let bench = &station.settings.bench;
     // The list is read before anything else, so that a mistyped name costs nothing.
     let source = Source::open(&arguments, mode(&arguments, bench)?)?;

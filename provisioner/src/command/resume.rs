@@ -16,6 +16,7 @@ use crate::wire::{bundle, time};
 
 pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
+    let station = station.operated_by(arguments.operator.as_deref());
     let mut run_output = RunOutput::open(&arguments.output, console)?;
     let all = match &arguments.work_order {
         Some(work_order) => vec![work_order.clone()],

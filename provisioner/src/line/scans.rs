@@ -113,6 +113,10 @@ impl LineShared {
     async fn decided(&self, decision: Decision, desk: &mut Desk, rules: &Rules) {
         match decision {
             Decision::Tell(text) => self.say(text).await,
+            Decision::Operator(name) => {
+                self.context.crew.set_operator(&name);
+                self.say(format!("{name} makes the units from now on")).await;
+            }
             Decision::Enter if self.end_pause() => self.say("the line goes on".to_owned()).await,
             Decision::Enter => {}
             Decision::Place(device, slot) => {

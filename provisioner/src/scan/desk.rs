@@ -6,6 +6,7 @@ use identity::{DeviceId, DeviceSerial, Product};
 use tokio::time::Instant;
 
 use super::SlotCodes;
+use crate::crew::operator;
 
 /// What is on the slots, as far as scans are concerned.
 #[derive(Debug)]
@@ -94,6 +95,8 @@ pub(crate) enum Decision {
     Place(DeviceId, usize),
     /// Enter, and nothing waited for it here.
     Enter,
+    /// Somebody with this name works from now on.
+    Operator(String),
 }
 
 /// The scans of a line, one after another.
@@ -101,6 +104,8 @@ pub(crate) enum Decision {
 pub(crate) struct Desk {
     product: Product,
     codes: SlotCodes,
+    /// A scan that begins with it is the name of an operator.
+    operator_prefix: Option<String>,
     /// Whether Enter must confirm a slot that was not scanned.
     confirms: bool,
     /// The slot whose code was scanned last.
@@ -113,11 +118,31 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(product: Product, codes: SlotCodes, confirms: bool) -> Self {
-        Self { product, codes, confirms, chosen: None, was_chosen: false, unconfirmed: None, last: None }
+        Self {
+            product,
+            codes,
+            operator_prefix: None,
+            confirms,
+            chosen: None,
+            was_chosen: false,
+            unconfirmed: None,
+            last: None,
+        }
+    }
+
+    /// Takes scans with this prefix for the names of operators.
+    pub(crate) fn with_operators(self, operator_prefix: Option<String>) -> Self {
+        Self { operator_prefix, ..self }
     }
 
     /// Takes a scan that came at `now`.
     pub(crate) fn scanned(&mut self, code: &str, bench: &Bench, now: Instant) -> Decision {
+        if let Some(name) = self.operator_prefix.as_deref().and_then(|prefix| code.strip_prefix(prefix)) {
+            return match operator(name) {
+                Ok(name) => Decision::Operator(name),
+                Err(why) => tell(format!("{code:?} names no operator: {why}; nothing was changed")),
+            };
+        }
         if let Some(slot) = self.codes.slot(code) {
             return self.slot_scanned(slot, bench);
         }
@@ -251,6 +276,22 @@ mod tests {
         assert!(told(&desk.scanned("SLOT-01", &bench, now), "is busy with cam-2/SN3"));
         bench.free(1);
         assert_eq!(desk.scanned("SN4", &bench, now), Decision::Place(device("SN4"), 1));
+    }
+
+    #[test]
+    fn a_scan_with_the_prefix_of_operators_names_one_and_is_no_unit() {
+        let (bench, now) = (Bench::new(2), Instant::now());
+        let mut desk = desk(false).with_operators(Some("OP:".into()));
+        assert_eq!(desk.scanned("OP:Ada L.", &bench, now), Decision::Operator("Ada L.".into()));
+        assert!(told(&desk.scanned("OP:", &bench, now), "names no operator"));
+        desk.scanned("slot 2", &bench, now);
+        assert_eq!(desk.scanned("OP:Bob", &bench, now), Decision::Operator("Bob".into()));
+        assert_eq!(
+            desk.scanned("SN1", &bench, now),
+            Decision::Place(device("SN1"), 2),
+            "the slot stays chosen"
+        );
+        assert!(matches!(self::desk(false).scanned("OP:Ada", &bench, now), Decision::Place(..)));
     }
 
     #[test]

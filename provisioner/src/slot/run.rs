@@ -59,9 +59,9 @@ impl Run<'_> {
                 Command::ArmTimer(after) => self.timer = Some(Instant::now() + after + on_the_line),
                 Command::RequestCertificate { request_id, csr } => {
                     let (ca, device) = (self.context.ca.clone(), self.device.clone());
-                    let work_order = self.context.work_order.clone();
+                    let (work_order, crew) = (self.context.work_order.clone(), self.context.crew.now());
                     self.call(async move {
-                        let issued = ca.issue(&work_order, &device, request_id, &csr).await;
+                        let issued = ca.issue(&work_order, &device, request_id, &csr, crew).await;
                         issued.map_or_else(no_answer, Event::Issued)
                     });
                 }

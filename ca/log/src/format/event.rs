@@ -42,12 +42,14 @@ impl From<&Event> for Record {
                     serials: texts(serials),
                 })
             }
-            Event::BirthIssued { work_order, device, certificate, made_at, replaces } => {
+            Event::BirthIssued { work_order, device, certificate, made_at, replaces, shift, operator } => {
                 Self::BirthIssued(proto::Certificate {
                     work_order: work_order.0,
                     holder: device.to_string(),
                     made_at_ms: made_at.map(milliseconds),
                     replaces: revocation::records(replaces),
+                    shift: shift.clone(),
+                    operator: operator.clone(),
                     ..proto::Certificate::of(certificate)
                 })
             }
@@ -200,6 +202,8 @@ pub(super) fn of(record: Record) -> Option<Event> {
             device: record.holder.parse().ok()?,
             made_at: optional_time(record.made_at_ms)?,
             replaces: revocation::revoked_certificates(&record.replaces)?,
+            shift: record.shift.clone(),
+            operator: record.operator.clone(),
             certificate: record.certificate()?,
         },
         Record::UnitConfirmed(record) => Event::UnitConfirmed {

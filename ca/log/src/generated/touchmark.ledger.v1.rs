@@ -129,6 +129,11 @@ pub struct Certificate {
     /// Birth certificates after a rework: the certificates that were revoked for it.
     #[prost(message, repeated, tag = "13")]
     pub replaces: ::prost::alloc::vec::Vec<RevokedCertificate>,
+    /// Birth certificates: the shift and who made the unit, in the station's word; empty: it did not say.
+    #[prost(string, tag = "17")]
+    pub shift: ::prost::alloc::string::String,
+    #[prost(string, tag = "18")]
+    pub operator: ::prost::alloc::string::String,
     /// Birth certificates of units that were made while the CA could not be asked: when, by the station's clock,
     /// milliseconds since 1970.
     #[prost(uint64, optional, tag = "14")]

@@ -14,7 +14,7 @@ use store::{CertificateRecord, Released};
 use super::device::{device_id, device_message};
 use super::time::{time, timestamp, whole_milliseconds};
 use super::work_order::work_order_id;
-use super::{bad, request_id};
+use super::{bad, request_id, words};
 
 pub(in crate::grpc) fn serial_number(bytes: &[u8]) -> Result<SerialNumber, Refused> {
     SerialNumber::try_from(bytes)
@@ -50,6 +50,8 @@ pub(in crate::grpc) fn birth_request(
         device: device_id(message.device)?,
         csr: message.csr,
         made_at: message.deferral.map(made_at).transpose()?,
+        shift: words("shift", &message.shift, SHIFT_CHARACTERS_MAX)?,
+        operator: words("operator", &message.operator, OPERATOR_CHARACTERS_MAX)?,
     })
 }
 
@@ -141,3 +143,9 @@ pub(in crate::grpc) fn serial_bytes(numbers: Vec<SerialNumber>) -> Vec<Bytes> {
 pub(super) fn serial_number_bytes(number: SerialNumber) -> Bytes {
     Bytes::copy_from_slice(number.as_bytes())
 }
+
+/// What the wire allows the name of a shift.
+const SHIFT_CHARACTERS_MAX: usize = 32;
+
+/// What the wire allows the name of who makes a unit.
+const OPERATOR_CHARACTERS_MAX: usize = 64;

@@ -25,6 +25,8 @@ pub fn reason(refused: &Refused) -> Reason {
         Refused::Signer(_) => Reason::SignerUnavailable,
         Refused::Store(why) => store_reason(why),
         Refused::Clock(_) => Reason::ClockInDoubt,
+        Refused::NoDocumentSigner => Reason::DocumentSignerMissing,
+        Refused::OrderNotClosed(_) => Reason::WorkOrderNotClosed,
         Refused::Internal { .. } => Reason::Internal,
     }
 }

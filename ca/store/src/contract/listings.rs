@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use identity::{DeviceId, IssuerName, Principal, PrincipalName, Product, Role};
 use ledger::{
-    AlarmKind, DeviceFacts, DeviceState, Entry, JobFacts, JobId, ReservationFacts, ReservationId,
-    ReservedUnit, RotationFacts, Selection, WorkOrderFacts, WorkOrderId,
+    AlarmKind, DeviceFacts, DeviceState, Entry, EntryNumber, JobFacts, JobId, ReservationFacts,
+    ReservationId, ReservedUnit, RotationFacts, Selection, WorkOrderFacts, WorkOrderId,
 };
 
 use crate::{CertificateRecord, Cursor, Page, PrincipalRecord, Result, SelectionPage, Survey};
@@ -116,6 +116,10 @@ pub trait Listings: Send + Sync + 'static {
     /// Certificates of a selection, revoked ones included, from a position on; the first page is from 0. In
     /// bounded memory, and a million in seconds.
     async fn select(&self, selection: &Selection, from: u64, limit: usize) -> Result<SelectionPage>;
+
+    /// The entries from `first` on, in their order, as they are recorded: at least one and at most `limit`,
+    /// as many as are read in one piece. Empty: the ledger is not that long, or `limit` is 0.
+    async fn entries(&self, first: EntryNumber, limit: u64) -> Result<Vec<Entry>>;
 
     /// What a revocation of the selection would do as of now.
     async fn survey(&self, selection: &Selection) -> Result<Survey>;

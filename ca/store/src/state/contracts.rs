@@ -298,6 +298,10 @@ impl Listings for LogStore {
         self.blocking(move |shared| shared.select(&selection, from, limit)).await
     }
 
+    async fn entries(&self, first: EntryNumber, limit: u64) -> Result<Vec<Entry>> {
+        self.blocking(move |shared| shared.entries.decoded(first, limit)).await
+    }
+
     async fn job(&self, job: JobId) -> Result<Option<JobFacts>> {
         self.shared.view(|rows| rows.job(job))
     }

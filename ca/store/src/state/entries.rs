@@ -57,6 +57,17 @@ impl Entries {
         if run.is_empty() { Err(self.damaged(first, ABSENT)) } else { Ok(run) }
     }
 
+    /// Entries from one on, as many as are read in one piece; none behind the end.
+    pub(super) fn decoded(&self, first: EntryNumber, count: u64) -> Result<Vec<Entry>> {
+        let payloads = self.log.read(first, count)?;
+        let numbered = (first.0..).map(EntryNumber).zip(&payloads);
+        numbered
+            .map(|(number, payload)| {
+                format::decode(number, payload).ok_or_else(|| self.damaged(number, UNREADABLE))
+            })
+            .collect()
+    }
+
     /// The error for an entry that must be there and cannot be read.
     pub(super) fn damaged(&self, entry: EntryNumber, what: &'static str) -> StoreError {
         self.log.damaged(entry, what).into()

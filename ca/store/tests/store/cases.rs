@@ -169,6 +169,8 @@ impl Bench {
                 work_order: WorkOrderId(order),
                 device: device(serial),
                 made_at: None,
+                shift: String::new(),
+                operator: String::new(),
             },
             certificate,
         };

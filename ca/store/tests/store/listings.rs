@@ -109,7 +109,13 @@ pub(crate) async fn serials_that_begin_with_one_another_are_listed_in_order(benc
             let device = format!("cam-2/{serial}").parse().unwrap();
             let work_order = WorkOrderId(half as u64 + 1);
             let action = Action::Issue {
-                subject: IssuanceSubject::Birth { work_order, device, made_at: None },
+                subject: IssuanceSubject::Birth {
+                    work_order,
+                    device,
+                    made_at: None,
+                    shift: String::new(),
+                    operator: String::new(),
+                },
                 certificate,
             };
             bench.done(bench.command(station("line-3"), Some(bench.draw()), action)).await;
