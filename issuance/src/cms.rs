@@ -122,3 +122,39 @@ const SIGNING_CERTIFICATE_V2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9
 
 /// Attributes, identifiers, names and the signature.
 const SURROUNDING_BYTES: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use identity::der::check_values;
+
+    use super::*;
+
+    fn signer() -> Certificate {
+        Certificate::from_der(include_bytes!("../tests/goldens/document.der")).unwrap()
+    }
+
+    #[test]
+    fn a_signature_is_strict_der_with_sorted_attributes_and_the_signers_certificate() {
+        let now = UNIX_EPOCH + Duration::from_millis(1_795_852_800_999);
+        let draft = CmsDraft::new(&[7; 32], &signer(), now).unwrap();
+        check_values(draft.to_be_signed()).unwrap();
+        let signed = draft.to_be_signed().to_vec();
+        assert!(signed.windows(34).any(|window| window == wrapped(OCTET_STRING, &[7; 32])));
+        assert!(signed.windows(13).any(|window| window == b"261128080000Z"), "whole seconds, UTCTime");
+        let der = draft.seal(&signer(), &[0x30, 6, 2, 1, 1, 2, 1, 1]).unwrap();
+        check_values(&der).unwrap();
+        assert!(der.windows(signer().der().len()).any(|window| window == signer().der()));
+        assert!(
+            der.windows(signed.len() - 1).any(|window| window == &signed[1..]),
+            "what was signed is in it"
+        );
+    }
+
+    #[test]
+    fn an_empty_signature_makes_no_document() {
+        let draft = CmsDraft::new(&[7; 32], &signer(), UNIX_EPOCH).unwrap();
+        assert!(matches!(draft.seal(&signer(), &[]), Err(Refusal::Encoding { .. })));
+    }
+}

@@ -73,6 +73,54 @@ fn the_next_signer_takes_the_place_of_the_one_before() {
 }
 
 #[test]
+fn a_stolen_signer_is_revoked_and_the_roots_next_list_has_it() {
+    let mut ceremony = Ceremony::begin();
+    let number = "openssl x509 -in issuers/document.cert.pem -noout -serial | cut -d= -f2";
+    let number = Command::new("sh").args(["-c", number]).current_dir(ceremony.authority.directory()).output();
+    let number = text(&number.unwrap().stdout).trim().to_owned();
+    ceremony.authority.serve();
+    let operator = Operator::of(&ceremony.authority);
+    let revoke = ["revoke", "--certificate", &number, "--reason", "keyCompromise", "--confirm", "1"];
+    operator.says(&revoke);
+    operator.says(&[
+        "work-order",
+        "create",
+        "--product",
+        "cam-2",
+        "--quantity",
+        "1",
+        "--serials",
+        "SN{1..9}",
+        "--station",
+        "line-1",
+        "--allow-unknown-station",
+    ]);
+    let report = ceremony.path("report").display().to_string();
+    let (_, said) = operator.fails(&["work-order", "close", "wo-000001", "--yes", "--report", &report]);
+    assert!(said.contains("wo-000001 is closed, and its report was not written"), "{said}");
+    assert!(said.contains("touchmark-ca document-signer"), "{said}");
+    ceremony.authority.stop();
+
+    let here = ceremony.path("issuers/root.key.pem");
+    fs::copy(ceremony.vault.path().join("root.key.pem"), here).unwrap();
+    let mut list = Program::CertificateAuthority.command();
+    let listed = list.arg("root-crl").arg("--config").arg(ceremony.path("ca.toml")).output().unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    let shown = Command::new("openssl")
+        .args(["crl", "-inform", "DER", "-in", "issuers/root.crl", "-noout", "-text"])
+        .current_dir(ceremony.authority.directory())
+        .output()
+        .unwrap();
+    assert!(text(&shown.stdout).contains(&number.to_uppercase()), "{shown:?}");
+
+    // The root issues another one, and the report that is missing is written.
+    let made = ceremony.run(&[]);
+    assert!(made.status.success(), "{made:?}");
+    ceremony.authority.serve();
+    Operator::of(&ceremony.authority).says(&["work-order", "report", "wo-000001", "--out", &report]);
+}
+
+#[test]
 fn what_the_root_did_not_sign_or_what_is_no_signer_of_documents_changes_nothing() {
     let ceremony = Ceremony::begin();
     ceremony.export("document.tbs");

@@ -210,3 +210,22 @@ fn milliseconds(time: SystemTime) -> u64 {
 
 /// Stations and shifts of one order: 64 stations with fifteen shifts each.
 const GROUPS_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_station_that_names_a_new_shift_for_each_unit_does_not_fill_the_report() {
+        let mut groups = Groups::default();
+        let station: PrincipalName = "line-1".parse().unwrap();
+        for number in 0..3 * GROUPS_MAX {
+            let group = groups.of(Some(&station), &number.to_string());
+            groups.add(group, Outcome::Passed);
+        }
+        let groups = groups.sorted();
+        assert_eq!(groups.len(), GROUPS_MAX + 1);
+        assert_eq!(groups.iter().map(|group| group.totals.sum()).sum::<u64>(), 3 * GROUPS_MAX as u64);
+        assert!(groups[0].station.is_none() && groups[0].totals.sum() == 2 * GROUPS_MAX as u64);
+    }
+}

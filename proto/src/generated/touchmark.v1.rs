@@ -4193,9 +4193,9 @@ pub enum ClosingReportForm {
     Csv = 2,
     /// Totals and exceptions, an HTML page that prints on A4.
     Page = 3,
-    /// Units that passed, for bulk registration at AWS: one JSON object a line.
+    /// Delivered units, for bulk registration at AWS: one JSON object a line.
     AwsRegistration = 4,
-    /// Units that passed, as a JSON array of JWS (RFC 7515, ES256), each signed.
+    /// Delivered units, as a JSON array of JWS (RFC 7515, ES256), each signed.
     Manifest = 5,
 }
 impl ClosingReportForm {

@@ -1,10 +1,9 @@
 //! Totals and exceptions as one HTML page that prints on A4. What is not in order stands on its first sheet.
 
 use std::fmt::{Display, Formatter, Result, Write};
+use std::time::SystemTime;
 
 use crate::{Facts, Group, Outcome, Row};
-
-use super::time;
 
 #[derive(Debug, Default)]
 pub(crate) struct Page {
@@ -25,9 +24,9 @@ struct Exception {
 }
 
 impl Page {
-    /// Keeps a unit that is not in order.
+    /// Keeps a unit that is not delivered.
     pub(crate) fn row(&mut self, row: &Row<'_>) {
-        if row.outcome == Outcome::Passed {
+        if row.outcome.is_delivered() {
             return;
         }
         self.count += 1;
@@ -41,7 +40,7 @@ impl Page {
             station: row.station.map(ToString::to_string).unwrap_or_default(),
             shift: row.shift.to_owned(),
             operator: row.operator.to_owned(),
-            at: time(row.finished_at.or(row.issued_at)),
+            at: people(row.finished_at.or(row.issued_at)),
             reason: row.reason.to_owned(),
         });
     }
@@ -65,25 +64,23 @@ impl Page {
         gaps(facts, out)?;
         duplicates(facts, out)?;
         self.exceptions(out)?;
-        writeln!(
-            out,
-            "<footer>Made from entries {} to {} of the CA's ledger. Times are UTC. Shift and operator are the \
-             station's word. Every unit is in the files beside this one; each has a signature of its own.</footer>\n\
-             </body>\n</html>",
-            facts.period.created, facts.period.closed
-        )
+        writeln!(out, "</body>\n</html>")
     }
 
     fn exceptions(&self, out: &mut String) -> Result {
         if self.count == 0 {
             return Ok(());
         }
-        writeln!(out, "<h2>Units that did not pass ({})</h2>", self.count)?;
+        writeln!(out, "<h2>Units that are not delivered ({})</h2>", self.count)?;
         let more = self.count - self.exceptions.len() as u64;
         if more > 0 {
             writeln!(out, "<p>The first {}; all are in the CSV file.</p>", self.exceptions.len())?;
         }
-        table(out, &["serial", "outcome", "certificate", "station", "shift", "operator", "at", "reason"])?;
+        writeln!(out, "<table class=\"units\"><thead><tr>")?;
+        for (column, share) in UNIT_COLUMNS {
+            write!(out, "<th style=\"width: {share}%\">{column}</th>")?;
+        }
+        writeln!(out, "</tr></thead><tbody>")?;
         for unit in &self.exceptions {
             let cells = [
                 unit.serial.as_str(),
@@ -111,14 +108,19 @@ fn order(facts: &Facts, out: &mut String) -> Result {
         ("Product", facts.terms.product.to_string()),
         ("Ordered", facts.terms.quantity.to_string()),
         ("Stations", stations.join(", ")),
-        ("Opened", format!("{} by {}", time(Some(period.created_at)), by(&facts.created_by))),
-        ("Closed", format!("{} by {}", time(Some(period.closed_at)), by(&facts.closed_by))),
+        ("Opened", format!("{} by {}", people(Some(period.created_at)), by(&facts.created_by))),
+        ("Closed", format!("{} by {}", people(Some(period.closed_at)), by(&facts.closed_by))),
     ];
     writeln!(out, "<dl>")?;
     for (name, value) in lines {
         writeln!(out, "<dt>{name}</dt><dd>{}</dd>", Text(&value))?;
     }
-    writeln!(out, "</dl>")
+    writeln!(
+        out,
+        "</dl>\n<p class=\"note\">Made from entries {} to {} of the CA's ledger. Times are UTC, by the CA's clock; shift and operator \
+         are the station's word. Every unit is in the files beside this one; each file has a signature of its own.</p>",
+        period.created, period.closed
+    )
 }
 
 /// What a reader must see before anything else.
@@ -151,7 +153,11 @@ fn totals(facts: &Facts, out: &mut String) -> Result {
     }
     row(out, "", &["never made", &facts.never_made().to_string()])?;
     row(out, "sum", &["ordered", &facts.terms.quantity.to_string()])?;
-    writeln!(out, "</tbody></table>\n<p>{} replaced the certificate of a unit (rework).</p>", facts.reworks)
+    writeln!(
+        out,
+        "</tbody></table>\n<p>Reworks, which gave a unit its next certificate: {}.</p>",
+        facts.reworks
+    )
 }
 
 fn groups(facts: &Facts, out: &mut String) -> Result {
@@ -196,7 +202,7 @@ fn duplicates(facts: &Facts, out: &mut String) -> Result {
     }
     table(out, &["unit", "same", "as", "at"])?;
     for duplicate in &facts.duplicates {
-        let (device, at) = (duplicate.device.to_string(), time(Some(duplicate.at)));
+        let (device, at) = (duplicate.device.to_string(), people(Some(duplicate.at)));
         row(out, "", &[&device, duplicate.what_word(), &duplicate.other, &at])?;
     }
     writeln!(out, "</tbody></table>")
@@ -212,6 +218,12 @@ fn row(out: &mut String, class: &str, cells: &[&str]) -> Result {
     write!(out, "<tr class=\"{class}\">")?;
     cells.iter().try_for_each(|cell| write!(out, "<td>{}</td>", Text(cell)))?;
     writeln!(out, "</tr>")
+}
+
+/// In UTC, as people read it.
+fn people(time: Option<SystemTime>) -> String {
+    let written = time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default();
+    written.trim_end_matches('Z').replace('T', " ")
 }
 
 /// Text that people and stations chose, as text: neither markup nor a change of direction gets out of it.
@@ -253,8 +265,20 @@ dt { color: #444; } dd { margin: 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; } thead { display: table-header-group; }
 th, td { text-align: left; vertical-align: top; padding: 0.7mm 1.5mm; border-bottom: 0.5pt solid #aaa; overflow-wrap: anywhere; }
 th { border-bottom: 1pt solid #000; } tr { break-inside: avoid; } .sum td { font-weight: bold; border-top: 1pt solid #000; }
-footer { margin-top: 6mm; border-top: 0.5pt solid #888; padding-top: 1.5mm; color: #444; font-size: 8.5pt; }
+.units { table-layout: fixed; font-size: 8pt; } .note { color: #444; font-size: 8.5pt; margin: 2mm 0 0; }
 ";
+
+/// With the width of each, percent.
+const UNIT_COLUMNS: [(&str, u8); 8] = [
+    ("serial", 16),
+    ("outcome", 11),
+    ("certificate", 19),
+    ("station", 10),
+    ("shift", 8),
+    ("operator", 11),
+    ("at", 11),
+    ("reason", 14),
+];
 
 /// Units that the page lists: some twenty sheets.
 const EXCEPTIONS_LISTED_MAX: usize = 500;
