@@ -19,8 +19,8 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::{
-    CertificateAuthority, Credentials, Factory, OrderTerms, Process, Program, Seed, Station, Terminal,
-    eventually, json_lines,
+    CertificateAuthority, Credentials, Factory, Operator, OrderTerms, Process, Program, Seed, Station,
+    Terminal, eventually, json_lines,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,6 +98,39 @@ async fn a_slot_that_was_not_scanned_is_confirmed_where_the_line_wants_it() {
     station.type_in("\x04");
     assert_eq!(station.wait(SOON).code(), Some(0), "{}", station.shown());
     bench.counts(2, &["SN01 A", "SN03 B"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_with_the_prefix_of_operators_says_who_makes_the_units_from_then_on() {
+    let bench = Bench::open(2).await;
+    bench.configure("operator-prefix = \"OP:\"\n");
+    let mut station = bench.at_the_terminal(&["--slots", "1", "--operator", "Ada"]);
+    station.shows(SOON, "scan the serial number");
+    bench.insert(1, "A");
+    station.type_in("SN01\n");
+    bench.passed(1).await;
+    station.type_in("OP:Bob B.\n");
+    station.shows(SOON, "Bob B. makes the units from now on");
+    station.type_in("OP:\n");
+    station.shows(SOON, "names no operator");
+    station.type_in("SN02\n");
+    station.shows(SOON, "take cam-2/SN01 away");
+    bench.exchange(1, "B");
+    assert_eq!(station.wait(SOON).code(), Some(0), "{}", station.shown());
+    let report = bench.home.path().join("closing");
+    let directory = report.display().to_string();
+    Operator::of(&bench.authority).says(&[
+        "work-order",
+        "close",
+        &bench.order,
+        "--yes",
+        "--report",
+        &directory,
+    ]);
+    let report: Value =
+        serde_json::from_str(&std::fs::read_to_string(report.join("report.json")).unwrap()).unwrap();
+    let made = |unit: usize| report["units"][unit]["operator"].clone();
+    assert_eq!((made(0), made(1)), ("Ada".into(), "Bob B.".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,7 +373,7 @@ async fn what_no_unit_can_have_caused_stops_a_waiting_line_at_once() {
 
 /// A CA, an order, a station, and fixtures into which boards are put: a link to the board's directory.
 struct Bench {
-    _authority: CertificateAuthority,
+    authority: CertificateAuthority,
     factory: Factory,
     station: Station,
     order: String,
@@ -355,7 +388,7 @@ impl Bench {
         let factory = Factory::of(&authority);
         let terms = OrderTerms { serials: "SN{01..50}".to_owned(), ..OrderTerms::new(quantity, &["line-1"]) };
         let order = factory.order(terms).await;
-        let bench = Self { _authority: authority, factory, station, order, home };
+        let bench = Self { authority, factory, station, order, home };
         for directory in ["fixtures", "boards"] {
             std::fs::create_dir(bench.home.path().join(directory)).unwrap();
         }

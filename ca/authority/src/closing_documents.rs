@@ -26,8 +26,8 @@ pub struct ClosingDocuments {
     issuer: Vec<u8>,
     stage: Stage,
     files: Vec<File>,
-    /// One report is made at a time: each keeps its order's units in memory.
-    _turn: OwnedSemaphorePermit,
+    /// One report is made at a time, and others wait: each keeps its order's units in memory.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// A piece of the files.
@@ -76,8 +76,7 @@ impl Authority {
     /// but for the signatures.
     ///
     /// # Errors
-    /// When there is no such order, it is not closed, nothing signs documents, or another report is being
-    /// made.
+    /// When there is no such order, it is not closed, or nothing signs documents.
     pub async fn closing_documents(
         self: &Arc<Self>,
         caller: &Caller,
@@ -89,7 +88,6 @@ impl Authority {
             return Err(Refused::OrderNotClosed(id));
         }
         let signer = self.document_signer().await?;
-        let turn = Arc::clone(&self.closing_turn).try_acquire_owned();
         Ok(ClosingDocuments {
             authority: Arc::clone(self),
             caller: caller.clone(),
@@ -99,7 +97,7 @@ impl Authority {
             issuer: self.issuers.certificate(IssuerName::Factory).der().to_vec(),
             stage: Stage::Fresh,
             files: Form::ALL.map(File::new).into(),
-            _turn: turn.map_err(|_| StoreError::Busy)?,
+            turn: None,
         })
     }
 }
@@ -120,7 +118,8 @@ impl ClosingDocuments {
         self.signed_at
     }
 
-    /// The next pieces; none: that was all. The caller is checked again each time (R-CA-11).
+    /// The next pieces; none: that was all. The first may wait for another report. The caller is checked
+    /// again each time (R-CA-11).
     ///
     /// # Errors
     /// When the caller is no longer good, the ledger cannot be read, or the key does not sign. The files are
@@ -152,7 +151,9 @@ impl ClosingDocuments {
         Ok(())
     }
 
-    async fn begin(&self) -> Result<Stage, Refused> {
+    async fn begin(&mut self) -> Result<Stage, Refused> {
+        let turn = Arc::clone(&self.authority.closing_turn).acquire_owned().await;
+        self.turn = Some(turn.map_err(|_| Refused::internal("the turn of reports is closed"))?);
         let created = self.entries(self.order.created, 1).await?;
         let survey = created.first().and_then(|entry| Survey::begin(entry, &self.authority.organization));
         let survey = survey.ok_or(StoreError::Bug("a work order has another entry"))?;

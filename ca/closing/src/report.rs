@@ -80,13 +80,14 @@ impl Report {
         mut write: impl FnMut(&mut Self, &Row<'_>),
     ) {
         match &entry.event {
-            Event::BirthIssued { device, certificate, shift, operator, .. } => {
+            Event::BirthIssued { device, certificate, made_at, shift, operator, .. } => {
                 let Some(unit) = self.born_here(entry).copied() else { return };
                 let row = Row {
                     device,
                     outcome: unit.outcome,
                     certificate: Some(certificate),
                     issued_at: Some(entry.at),
+                    made_at: *made_at,
                     finished_at: unit.changed.map(|_| at(unit.changed_ms)),
                     station: station(entry),
                     shift,
@@ -150,6 +151,7 @@ fn withdrawn<'a>(device: &'a DeviceId, entry: &'a Entry) -> Row<'a> {
         outcome: Outcome::Withdrawn,
         certificate: None,
         issued_at: None,
+        made_at: None,
         finished_at: Some(entry.at),
         station: None,
         shift: "",

@@ -18,6 +18,8 @@ pub struct Row<'a> {
     pub certificate: Option<&'a SignedCertificate>,
     /// When that was recorded.
     pub issued_at: Option<SystemTime>,
+    /// When it was made, by the station's clock, while the CA could not be asked; `None`: it was asked first.
+    pub made_at: Option<SystemTime>,
     /// When it was confirmed, scrapped or withdrawn.
     pub finished_at: Option<SystemTime>,
     /// The station that asked for the certificate, or held the reservation.

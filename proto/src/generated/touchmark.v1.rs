@@ -246,7 +246,7 @@ pub struct Trouble {
 /// The expiry of one of the CA's certificates.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CertificateEnd {
-    /// `server`, `root`, `factory`, `operational` or `infrastructure`.
+    /// `server`, `root`, `factory`, `operational`, `infrastructure`, or `documents`: the signer of documents.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     /// notAfter.

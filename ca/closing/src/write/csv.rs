@@ -21,6 +21,7 @@ impl Csv {
             certificate.map(|certificate| certificate.serial_number.to_string()).unwrap_or_default(),
             certificate.map(|certificate| certificate.key.to_string()).unwrap_or_default(),
             time(row.issued_at),
+            time(row.made_at),
             time(row.finished_at),
             row.station.map(ToString::to_string).unwrap_or_default(),
             row.shift.to_owned(),
@@ -55,13 +56,14 @@ fn field(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "product",
     "serial",
     "outcome",
     "certificate_serial",
     "key_sha256",
     "issued_at",
+    "made_at",
     "finished_at",
     "station",
     "shift",

@@ -93,6 +93,7 @@ fn unit(row: &Row<'_>) -> Value {
         "certificate_serial": row.certificate.map(|certificate| certificate.serial_number.to_string()),
         "key_sha256": row.certificate.map(|certificate| certificate.key.to_string()),
         "issued_at": or_null(time(row.issued_at)),
+        "made_at": or_null(time(row.made_at)),
         "finished_at": or_null(time(row.finished_at)),
         "station": row.station.map(ToString::to_string),
         "shift": row.shift,
