@@ -313,7 +313,8 @@ async fn what_was_made_in_time_is_issued_late_and_what_is_withdrawn_never() {
     let why = tests::refusal(authority.operator().work_orders().close(close.clone()).await);
     assert_eq!(why.reason, "RESERVATIONS_OUT");
     let operator = Operator::of(&authority);
-    let (_, said) = operator.fails(&["work-order", "close", &order, "--yes"]);
+    let report = authority.directory().join("report").display().to_string();
+    let (_, said) = operator.fails(&["work-order", "close", &order, "--yes", "--report", &report]);
     assert!(said.contains("work-order reservation list"), "{said}");
     let listed = operator.json(&["work-order", "reservation", "list", "--work-order", &order]);
     assert_eq!((&listed[0]["id"], &listed[0]["out"]), (&id.as_str().into(), &3.into()));

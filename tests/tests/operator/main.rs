@@ -416,7 +416,8 @@ async fn on_a_terminal_tables_fit_and_harm_is_confirmed_by_typing() {
     let (status, shown) = at_a_terminal(&site.operator, &revoke, "2\n");
     assert_eq!(status, 0, "{shown}");
     assert_eq!(site.statuses(1), ["revoked", "revoked"]);
-    let close = ["work-order", "close", &site.order];
+    let report = site.authority.directory().join("report").display().to_string();
+    let close = ["work-order", "close", &site.order, "--report", &report];
     assert_eq!(site.operator.fails(&close).0, 5);
     let (status, shown) = at_a_terminal(&site.operator, &close, &format!("{}\n", site.order));
     assert_eq!(status, 0, "{shown}");
