@@ -187,3 +187,52 @@ const SIGNER_FILE: &str = "signer.pem";
 
 /// How to verify the report, for whoever gets it.
 const VERIFY_FILE: &str = "VERIFY.txt";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete(bytes: &[u8], length: u64) -> wire::ClosingReportComplete {
+        let sha256 = digest(&SHA256, bytes).as_ref().to_vec().into();
+        wire::ClosingReportComplete { length, sha256, signature: vec![1].into(), ..Default::default() }
+    }
+
+    fn begun() -> Option<wire::ClosingReportBegin> {
+        let signed_at = Some(prost_types::Timestamp { seconds: 1_795_852_800, nanos: 0 });
+        Some(wire::ClosingReportBegin { signed_at, signer: vec![1].into(), work_order: None })
+    }
+
+    #[test]
+    fn a_report_appears_when_all_of_it_is_there_and_nothing_is_left_of_another() {
+        let place = tempfile::tempdir().unwrap();
+        let (whole, cut) = (place.path().join("whole"), place.path().join("cut"));
+        for (directory, forms) in [(&whole, 5), (&cut, 4)] {
+            let mut incoming = Incoming::begin(directory).unwrap();
+            incoming.begun = begun();
+            for (form, _) in FILES.into_iter().take(forms) {
+                incoming.chunk(form, b"one ").unwrap();
+                incoming.chunk(form, b"two").unwrap();
+                incoming.complete(form, &complete(b"one two", 7)).unwrap();
+                assert!(!directory.exists());
+            }
+            assert_eq!(incoming.finish(directory, place.path()).is_ok(), forms == 5);
+        }
+        assert_eq!(fs::read(whole.join("units.csv")).unwrap(), b"one two");
+        assert!(whole.join("units.csv.p7s").exists() && whole.join(VERIFY_FILE).exists());
+        let left: Vec<_> =
+            fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["whole"]);
+        assert!(check_free(&whole).is_err() && check_free(&cut).is_ok());
+    }
+
+    #[test]
+    fn a_form_that_arrives_damaged_or_short_or_is_unknown_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let mut incoming = Incoming::begin(&place.path().join("report")).unwrap();
+        incoming.chunk(ClosingReportForm::Csv, b"one two").unwrap();
+        assert!(incoming.complete(ClosingReportForm::Csv, &complete(b"one too", 7)).is_err());
+        incoming.chunk(ClosingReportForm::Json, b"one two").unwrap();
+        assert!(incoming.complete(ClosingReportForm::Json, &complete(b"one two", 8)).is_err());
+        assert!(incoming.chunk(ClosingReportForm::Unspecified, b"x").is_err());
+    }
+}
