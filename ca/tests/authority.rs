@@ -336,7 +336,9 @@ async fn a_scrapped_unit_is_refused_everywhere_and_gives_no_quota_back() {
     let key = Key::new();
     let released = world.born(&station, order, 1, &key).await;
     let with_birth = world.caller(released.der()).await;
-    let scrap = || world.authority.report_scrap(&station, order, device(1), "dropped".into());
+    let (reason_of, operator) = ("dropped".to_owned(), String::new());
+    let report = authority::UnitReport { work_order: order, device: device(1), reason: reason_of, operator };
+    let scrap = || world.authority.report_scrap(&station, report.clone());
     assert_eq!(scrap().await.unwrap().scrapped, 1);
     assert_eq!(scrap().await.unwrap().scrapped, 1, "idempotent");
     assert_eq!(

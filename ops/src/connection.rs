@@ -148,7 +148,7 @@ pub(crate) fn unusable(mistakes: Vec<CredentialError>) -> Failure {
 /// Long enough for a handshake over a bad line, short enough for a person.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longer than the CA takes for its largest order (a manifest of 100,000 serial numbers) on a slow disk.
+/// Longer than the CA takes for the largest part of a manifest on a slow disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A stream without messages notices within this time that the CA is gone.

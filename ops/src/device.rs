@@ -44,7 +44,8 @@ pub(crate) async fn run(command: DeviceCommand, context: &mut Context<'_>) -> Re
         }
         DeviceCommand::Retire { remark, confirm } => actions::retire(remark, confirm, context).await,
         DeviceCommand::Rotate(rotation) => actions::rotate(rotation, context).await,
-        DeviceCommand::Rework(remark) => actions::rework(remark, context).await,
+        DeviceCommand::Rework { devices, remark } => actions::rework(devices, remark, context).await,
+        DeviceCommand::Scrap { remark, confirm } => actions::scrap(remark, confirm, context).await,
         DeviceCommand::Expiring { within, page } => report::expiring(within, &page, context).await,
         DeviceCommand::NotSeen { span, since, page } => report::not_seen(since, span, &page, context).await,
         DeviceCommand::Forks(page) => alarms(wire::AlarmKind::Fork, report::FORKS, &page, context).await,

@@ -25,5 +25,5 @@ pub(crate) fn read(
     Ok(rows.into_iter().map(|row| row.serial).collect())
 }
 
-/// The most serial numbers of one order: `SerialManifest.serials` in the proto.
-const SERIALS_MAX: usize = 100_000;
+/// The most serial numbers of one order: `ManifestOutline.length` in the proto.
+const SERIALS_MAX: usize = 1_000_000;

@@ -93,6 +93,13 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
         RefusedAfterDeferral => {
             "take the unit out of the lot and make another one with another serial number; the refusal that is on record says why"
         }
+        ManifestIncomplete => {
+            "run the command that made the order again: it sends the rest; or close orders that are not wanted: `touchmark work-order list`"
+        }
+        ManifestMismatch => {
+            "the file is not the one that the order began with: close the order and make another with `touchmark work-order create`"
+        }
+        UnitGivenUp => "this serial number is spent for ever: give the unit another one",
         WorkOrderPaused => "`touchmark work-order resume ID` lets it go on",
         WorkOrderClosed => "a closed order stays closed: make another with `touchmark work-order create`",
         WorkOrderNotYetOpen => "wait until its window opens: `touchmark work-order show ID` says when",

@@ -1,13 +1,15 @@
 //! `touchmark work-order …`
 
 mod closing;
+mod give_up;
 mod reservation;
+mod upload;
 mod verification;
 
 use std::path::PathBuf;
 
 use cli::count;
-use identity::{Clock, Principal, PrincipalName, Role, SystemClock};
+use identity::{Clock, DeviceSerial, Principal, PrincipalName, Role, SystemClock};
 use proto::v1::{self as wire, create_work_order_request};
 use serde::Serialize;
 
@@ -37,16 +39,45 @@ pub(crate) async fn run(command: WorkOrderCommand, context: &mut Context<'_>) ->
         }
         WorkOrderCommand::Close { order, yes, report } => close(order.id, yes, report, context).await,
         WorkOrderCommand::Report { order, out } => report(&order.id, out, context).await,
+        WorkOrderCommand::GiveUp { order, serials, remark, confirm } => {
+            give_up::run(order.id, serials, remark, confirm, context).await
+        }
         WorkOrderCommand::Reservation { command } => reservation::run(command, context).await,
     }
 }
 
-/// Creates an order. A lost answer is requested again under the same request id.
+/// Creates an order; one with a long manifest is incomplete then.
 pub(crate) async fn order(
     terms: WorkOrderTerms,
     connection: &Connection,
 ) -> Result<wire::WorkOrder, Failure> {
-    let request = request(terms)?;
+    created(request(terms)?.0, connection).await
+}
+
+/// Creates an order, with the whole of its manifest.
+async fn whole_order(
+    terms: WorkOrderTerms,
+    connection: &Connection,
+    output: &mut Output,
+) -> Result<wire::WorkOrder, Failure> {
+    let (request, manifest) = request(terms)?;
+    let order = created(request, connection).await?;
+    if order.state() != wire::WorkOrderState::Incomplete {
+        return Ok(order);
+    }
+    let id = order.id.clone();
+    upload::send(order, &manifest, connection, output).await.map_err(|failure| {
+        let passes = failure.may_pass();
+        let failure = failure.about(&format!("{id} waits for the rest of its manifest"));
+        if passes { failure.next("run the same command again: it goes on where it was") } else { failure }
+    })
+}
+
+/// A lost answer is requested again under the same request id.
+async fn created(
+    request: wire::CreateWorkOrderRequest,
+    connection: &Connection,
+) -> Result<wire::WorkOrder, Failure> {
     let mut client = connection.work_orders().await?;
     let mut attempts = 0;
     loop {
@@ -65,7 +96,7 @@ pub(crate) async fn read(id: &str, connection: &Connection) -> Result<wire::Work
 
 async fn create(terms: WorkOrderTerms, context: &mut Context<'_>) -> Result<(), Failure> {
     let stations = terms.stations.clone();
-    let order = WorkOrderView::from(order(terms, &context.connection).await?);
+    let order = WorkOrderView::from(whole_order(terms, &context.connection, context.output).await?);
     for station in stations {
         warn_without_credential(station, context).await;
     }
@@ -93,7 +124,8 @@ async fn warn_without_credential(name: PrincipalName, context: &mut Context<'_>)
     }
 }
 
-fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failure> {
+/// The request, and the sorted serial numbers that follow it; none: it has them.
+fn request(terms: WorkOrderTerms) -> Result<(wire::CreateWorkOrderRequest, Vec<DeviceSerial>), Failure> {
     if let (Some(opens), Some(closes)) = (terms.opens, terms.closes)
         && opens >= closes
     {
@@ -101,13 +133,14 @@ fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failur
             Failure::usage("--closes must be later than --opens").next("correct one of the two times")
         );
     }
+    let mut follow = Vec::new();
     let (serials, quantity) = match (terms.serials, &terms.manifest, terms.quantity) {
         (Some(pattern), _, Some(quantity)) => {
             (create_work_order_request::Serials::Pattern(pattern), quantity)
         }
         (None, Some(path), quantity) => {
-            let serials = manifest::read(path, &terms.product, terms.column.as_deref())?;
-            let listed = serials.len() as u64;
+            let listed_serials = manifest::read(path, &terms.product, terms.column.as_deref())?;
+            let listed = listed_serials.len() as u64;
             if let Some(quantity) = quantity.filter(|quantity| *quantity != listed) {
                 let (listed, wanted) = (count(listed, "serial number"), count(quantity, "unit"));
                 return Err(Failure::usage(format!(
@@ -116,8 +149,9 @@ fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failur
                 ))
                 .next("leave --quantity out: the order is then for as many units as the file lists"));
             }
-            let serials = serials.iter().map(ToString::to_string).collect();
-            (create_work_order_request::Serials::Manifest(wire::SerialManifest { serials }), listed)
+            let serials;
+            (serials, follow) = manifest_of(listed_serials);
+            (serials, listed)
         }
         (Some(_), _, None) => {
             return Err(Failure::usage("how many units is not said").next("say it: --quantity N"));
@@ -128,7 +162,7 @@ fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failur
             ));
         }
     };
-    Ok(wire::CreateWorkOrderRequest {
+    let request = wire::CreateWorkOrderRequest {
         request_id: request_id().into(),
         product: terms.product.to_string(),
         quantity,
@@ -138,7 +172,18 @@ fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failur
         allow_unknown_stations: terms.allow_unknown_station,
         opens_at: terms.opens.map(timestamp::to_wire),
         closes_at: terms.closes.map(timestamp::to_wire),
-    })
+    };
+    Ok((request, follow))
+}
+
+/// A manifest in the request, or announced there if it is long: then it is sorted, and follows.
+fn manifest_of(mut serials: Vec<DeviceSerial>) -> (create_work_order_request::Serials, Vec<DeviceSerial>) {
+    if serials.len() > upload::WHOLE_SERIALS_MAX {
+        serials.sort();
+        return (create_work_order_request::Serials::Outline(upload::outline(&serials)), serials);
+    }
+    let serials = serials.iter().map(ToString::to_string).collect();
+    (create_work_order_request::Serials::Manifest(wire::SerialManifest { serials }), Vec::new())
 }
 
 async fn list(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -161,6 +206,7 @@ const COLUMNS: &[Column<WorkOrderView>] = &[
     spare(5, always("REWORKED", |order| order.reworked.to_string())),
     spare(6, always("RESERVED", |order| order.reserved.to_string())),
     spare(7, always("WITHDRAWN", |order| order.withdrawn.to_string())),
+    spare(8, always("GIVEN UP", |order| order.given_up.to_string())),
     spare(3, always("SERIALS", WorkOrderView::serials)),
     spare(2, always("STATIONS", |order| order.stations.join(" "))),
     spare(4, always("CREATED", |order| order.created_at.clone().unwrap_or_default())),
@@ -181,7 +227,8 @@ async fn close(
     // An order that does not exist is reported before the confirmation.
     let order = read(&id, &context.connection).await?;
     let counts = order.counts.unwrap_or_default();
-    let left = order.quantity.saturating_sub(counts.issued + counts.reserved + counts.withdrawn);
+    let left =
+        order.quantity.saturating_sub(counts.issued + counts.reserved + counts.withdrawn + counts.given_up);
     confirm_name(&id, &format!("close {id} for ever ({} not made)", count(left, "unit")), yes)?;
     let answer = context
         .connection

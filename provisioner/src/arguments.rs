@@ -32,9 +32,9 @@ pub(crate) enum Command {
     /// Make units of a work order.
     ///
     /// Units that are already done are skipped; unfinished ones are finished. A unit is told only a serial
-    /// number that the CA has reserved for this station. A unit that is to be made again (rework) must be erased
-    /// first, whichever station made it. Ctrl-C finishes the units on the bench and begins no others; a second
-    /// Ctrl-C aborts them, and `resume` finishes them.
+    /// number that the CA has reserved for this station. A unit that is to be made again (rework) must be
+    /// erased first, whichever station made it. Ctrl-C finishes the units on the bench and begins no others;
+    /// a second Ctrl-C aborts them, and `resume` finishes them.
     #[command(after_help = PROVISION_HELP)]
     Provision(ProvisionArguments),
     /// Finish the units that were unfinished when the station stopped.
@@ -43,11 +43,25 @@ pub(crate) enum Command {
     /// Give up units that will never leave the factory: revoke their certificates, for ever.
     ///
     /// Their serial numbers and keys are never used again; the work order's quota is not given back.
-    /// Scrapping a unit twice changes nothing. A unit that failed before it had a certificate is given up:
-    /// there is nothing to revoke, it did not use the quota, and this station does not make it again. The
-    /// reason in the CRL is cessationOfOperation. The command needs the journal: stop the line first.
+    /// Scrapping a unit twice changes nothing. A unit that failed before it had a certificate is given up, as
+    /// by `give-up`. The reason in the CRL is cessationOfOperation. The command needs the journal: stop the
+    /// line first.
     #[command(after_help = SCRAP_HELP)]
-    Scrap(ScrapArguments),
+    Scrap(UnitArguments),
+    /// Have units made again: a board was replaced.
+    ///
+    /// Each may have one more birth certificate, with a new key; the ledger entry of the new certificate
+    /// revokes the old ones. The next `provision` makes the unit, which must be erased first. A unit that
+    /// enrolled is refused. The command needs the journal: stop the line first.
+    #[command(after_help = REWORK_HELP)]
+    Rework(UnitArguments),
+    /// Give up serial numbers for which no unit got a certificate, for ever.
+    ///
+    /// They stay spent from the work order's quota, and no unit at any station gets them: a torn label, a
+    /// board that died before it had a certificate. A serial number with a certificate is refused: scrap its
+    /// unit. The command needs the journal: stop the line first.
+    #[command(after_help = GIVE_UP_HELP)]
+    GiveUp(UnitArguments),
     /// Print what became of all units, from the journal alone.
     #[command(after_help = REPORT_HELP)]
     Report(ReportArguments),
@@ -65,7 +79,9 @@ impl Arguments {
         match &self.command {
             Command::Provision(ProvisionArguments { output: Output { json, .. }, .. })
             | Command::Resume(ResumeArguments { output: Output { json, .. }, .. })
-            | Command::Scrap(ScrapArguments { json, .. })
+            | Command::Scrap(UnitArguments { json, .. })
+            | Command::Rework(UnitArguments { json, .. })
+            | Command::GiveUp(UnitArguments { json, .. })
             | Command::Report(ReportArguments { json, .. }) => *json,
             Command::Completions { .. } => false,
         }
@@ -110,8 +126,8 @@ pub(crate) struct ProvisionArguments {
     /// Make at most this many units.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
-    /// Reserve whole blocks of units and keep what is left of them after the run, for a line that may lose the
-    /// CA.
+    /// Reserve whole blocks of units and keep what is left of them after the run, for a line that may lose
+    /// the CA.
     #[arg(long)]
     pub(crate) keep_reservation: bool,
     /// Print what would be done, and do nothing.
@@ -142,7 +158,7 @@ pub(crate) struct ResumeArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ScrapArguments {
+pub(crate) struct UnitArguments {
     #[command(flatten)]
     pub(crate) common: Common,
     /// The work order that they were made under.
@@ -151,7 +167,10 @@ pub(crate) struct ScrapArguments {
     /// What happened, in your own words, for the ledger: 1 to 256 characters.
     #[arg(long, value_name = "TEXT", alias = "reason", value_parser = remark)]
     pub(crate) remark: String,
-    /// The number of units to scrap, for use without a terminal; another number scraps none.
+    /// Who does it, for the ledger: a name or the number of a badge, at most 64 characters.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = operator)]
+    pub(crate) operator: String,
+    /// The number of units, for use without a terminal; another number changes none.
     #[arg(long, value_name = "COUNT", conflicts_with = "yes")]
     pub(crate) confirm: Option<u64>,
     /// Do not ask for confirmation.
@@ -236,6 +255,19 @@ fn remark(text: &str) -> Result<String, String> {
     }
 }
 
+/// The operator's name becomes part of a ledger entry.
+fn operator(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.chars().count() <= OPERATOR_CHARACTERS_MAX && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("an operator's name has at most {OPERATOR_CHARACTERS_MAX} characters in one line"))
+    }
+}
+
+/// `ReportScrapRequest.operator` in provisioning.proto.
+const OPERATOR_CHARACTERS_MAX: usize = 64;
+
 /// `ReportScrapRequest.reason` in provisioning.proto.
 const REMARK_CHARACTERS_MAX: usize = 256;
 
@@ -252,7 +284,7 @@ Exit status:
   2  wrong usage: arguments, or a list with mistakes
   3  the configuration or the station's credential cannot be used
   4  the journal is damaged
-  5  not confirmed; nothing was scrapped
+  5  not confirmed; nothing was changed
   6  done, but some units failed, were refused, or were not made; or a list that came line by line
      had mistakes
   7  the CA was not reached, or the order is paused or not yet open: run it again later
@@ -284,6 +316,18 @@ Exit status: see touchmark-station --help.
 
 Example:
   touchmark-station scrap --config station.toml --work-order wo-000017 --remark 'cracked lens' SN000123";
+
+const REWORK_HELP: &str = "\
+Exit status: see touchmark-station --help.
+
+Example:
+  touchmark-station rework --config station.toml --work-order wo-000017 --remark 'new board' SN000123";
+
+const GIVE_UP_HELP: &str = "\
+Exit status: see touchmark-station --help.
+
+Example:
+  touchmark-station give-up --config station.toml --work-order wo-000017 --remark 'torn label' SN000124";
 
 const PROVISION_HELP: &str = "\
 Links:

@@ -150,14 +150,51 @@ impl Ca {
         &self,
         work_order: &str,
         device: &DeviceId,
-        reason: &str,
+        words: &Words,
     ) -> Result<(), CaError> {
         let request = v1::ReportScrapRequest {
             work_order: work_order.to_owned(),
             device: Some(device_message(device)),
-            reason: reason.to_owned(),
+            reason: words.remark.clone(),
+            operator: words.operator.clone(),
         };
         self.call(request, |mut client, request| async move { client.report_scrap(request).await })
+            .await
+            .map(|_| ())
+    }
+
+    /// Gives up a serial number without a certificate: no unit ever gets it.
+    pub(crate) async fn give_up(
+        &self,
+        work_order: &str,
+        device: &DeviceId,
+        words: &Words,
+    ) -> Result<(), CaError> {
+        let request = v1::ReportGiveUpRequest {
+            work_order: work_order.to_owned(),
+            device: Some(device_message(device)),
+            reason: words.remark.clone(),
+            operator: words.operator.clone(),
+        };
+        self.call(request, |mut client, request| async move { client.report_give_up(request).await })
+            .await
+            .map(|_| ())
+    }
+
+    /// Has the unit allowed one more birth certificate.
+    pub(crate) async fn rework(
+        &self,
+        work_order: &str,
+        device: &DeviceId,
+        words: &Words,
+    ) -> Result<(), CaError> {
+        let request = v1::RequestReworkRequest {
+            work_order: work_order.to_owned(),
+            device: Some(device_message(device)),
+            reason: words.remark.clone(),
+            operator: words.operator.clone(),
+        };
+        self.call(request, |mut client, request| async move { client.request_rework(request).await })
             .await
             .map(|_| ())
     }
@@ -214,6 +251,14 @@ pub(crate) struct ReservedUnits {
     pub(crate) left: u64,
     /// The CA's time.
     pub(crate) now: Option<SystemTime>,
+}
+
+/// What a person says of the end of a unit, for the ledger.
+#[derive(Debug, Clone)]
+pub(crate) struct Words {
+    pub(crate) remark: String,
+    /// Who does it; empty: it was not said.
+    pub(crate) operator: String,
 }
 
 /// Why the CA gave no answer that can be used.

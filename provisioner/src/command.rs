@@ -8,10 +8,10 @@ mod plan;
 mod provision;
 mod report;
 mod resume;
-mod scrap;
 mod signals;
 mod summary;
 mod survey;
+mod unit_end;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +38,7 @@ use crate::units::Supply;
 use failure::Failure;
 use output::RunOutput;
 use signals::Signals;
+use unit_end::UnitEnd;
 
 /// Runs one command and returns the exit status.
 ///
@@ -47,7 +48,9 @@ pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Comp
     let outcome = match arguments.command {
         Command::Provision(arguments) => provision::run(arguments, console).await,
         Command::Resume(arguments) => resume::run(arguments, console).await,
-        Command::Scrap(arguments) => scrap::run(arguments, console).await,
+        Command::Scrap(arguments) => unit_end::run(UnitEnd::Scrap, arguments, console).await,
+        Command::Rework(arguments) => unit_end::run(UnitEnd::Rework, arguments, console).await,
+        Command::GiveUp(arguments) => unit_end::run(UnitEnd::GiveUp, arguments, console).await,
         Command::Report(arguments) => report::run(&arguments),
         Command::Completions { shell } => {
             say(completion_script::<Arguments>(PROGRAM, shell).trim_end()).map(|()| Status::Done)

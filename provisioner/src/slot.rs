@@ -72,8 +72,8 @@ pub(crate) struct UnitResult {
 }
 
 impl LineContext {
-    /// Makes one unit, or finishes it. `present`: the link over which a unit has answered; otherwise a link is
-    /// opened.
+    /// Makes one unit, or finishes it. `present`: the link over which a unit has answered; otherwise a link
+    /// is opened.
     pub(crate) async fn make(
         &self,
         unit: &Unit,

@@ -115,6 +115,7 @@ pub(crate) fn serial_status(unit: &v1::Unit) -> SerialStatus {
         v1::UnitState::Reserved if whose == Taken::ThisStation => SerialStatus::Free,
         v1::UnitState::Reserved => SerialStatus::Taken(whose, true),
         v1::UnitState::Withdrawn => SerialStatus::Taken(Taken::Gone, true),
+        v1::UnitState::GivenUp => SerialStatus::Taken(Taken::GivenUp, true),
         v1::UnitState::Gone if whose == Taken::OtherOrder => SerialStatus::Taken(whose, true),
         v1::UnitState::Gone => SerialStatus::Taken(Taken::Gone, true),
     }

@@ -72,6 +72,7 @@ async fn a_scrapped_device_cannot_enrol() {
         work_order: order.clone(),
         device: Some(device.id.clone()),
         reason: "dropped".to_owned(),
+        operator: String::new(),
     };
     station.provisioning().report_scrap(scrap).await.unwrap();
 

@@ -29,12 +29,15 @@ const HARMFUL: &[(&str, &str)] = &[
     ("touchmark device revoke", "--reason"),
     ("touchmark principal revoke", "--reason"),
     ("touchmark device retire", "cessationOfOperation"),
+    ("touchmark device scrap", "cessationOfOperation"),
     ("touchmark-station scrap", "cessationOfOperation"),
 ];
 
 /// Commands that end something permanently and revoke nothing.
 const FINAL: &[&str] = &[
     "touchmark work-order close",
+    "touchmark work-order give-up",
+    "touchmark-station give-up",
     "touchmark work-order reservation withdraw",
     "touchmark-ca accept-restored-store",
 ];
@@ -54,6 +57,7 @@ const HARMLESS: &[&str] = &[
     "touchmark device release",
     "touchmark device rotate",
     "touchmark device rework",
+    "touchmark-station rework",
     "touchmark device not-seen",
     "touchmark device forks",
     "touchmark device duplicates",

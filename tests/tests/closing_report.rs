@@ -241,8 +241,8 @@ impl Made {
         let scrapped = Device::new("cam-2", "SN000006");
         shift.issue(&one, &scrapped, "early", "Ada").await;
         let reason = "=HYPERLINK(\"x\")".to_owned();
-        let scrap =
-            ReportScrapRequest { work_order: order.clone(), device: Some(scrapped.id.clone()), reason };
+        let (work_order, device, operator) = (order.clone(), Some(scrapped.id.clone()), String::new());
+        let scrap = ReportScrapRequest { work_order, device, reason, operator };
         one.provisioning().report_scrap(scrap).await.unwrap();
         let unaccounted = Device::new("cam-2", "SN000010");
         shift.issue(&two, &unaccounted, "late", "Cy").await;

@@ -200,6 +200,7 @@ async fn scrap(station: &Caller, work_order: &str, serial: &str) {
         work_order: work_order.to_owned(),
         device: Some(Device::new("cam-2", serial).id),
         reason: "dropped".to_owned(),
+        operator: String::new(),
     };
     station.provisioning().report_scrap(request).await.expect("it is scrapped");
 }

@@ -78,6 +78,7 @@ async fn a_log_on_the_same_disk_does_not_keep_the_ca_from_coming_back() {
         work_order: order.clone(),
         device: Some(device.id.clone()),
         reason: "cracked lens".to_owned(),
+        operator: String::new(),
     };
     station.provisioning().report_scrap(scrap).await.unwrap();
     eventually(WAIT, "a CRL shows the revocation", async || {
@@ -117,6 +118,7 @@ async fn a_revocation_that_a_full_disk_takes_is_published() {
         work_order: order.clone(),
         device: Some(Device::new("cam-2", "SN000001").id.clone()),
         reason: "cracked lens".to_owned(),
+        operator: String::new(),
     };
     station.provisioning().report_scrap(scrap).await.expect("the last block takes it");
     eventually(WAIT, "a CRL shows the revocation", async || {

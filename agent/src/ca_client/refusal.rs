@@ -127,7 +127,10 @@ impl Refusal {
             | R::UnitReserved
             | R::CertificateNotYetIssued
             | R::DeferralNotAllowed
-            | R::RefusedAfterDeferral => Self::Other,
+            | R::RefusedAfterDeferral
+            | R::ManifestIncomplete
+            | R::ManifestMismatch
+            | R::UnitGivenUp => Self::Other,
         }
     }
 

@@ -1,9 +1,8 @@
-//! Birth certificates (IDevID) against a work order: issued, confirmed after the read-back, or scrapped.
+//! Birth certificates (IDevID) against a work order: issued, and confirmed after the read-back.
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use diagnostics::Limit;
 use identity::{DeviceId, ProfileName, RequestId, SerialNumber};
 use ledger::{Action, Conflict, IssuanceSubject, WorkOrderCounts, WorkOrderFacts, WorkOrderId};
 use store::Released;
@@ -102,28 +101,6 @@ impl Authority {
         Ok(self.work_order_of_station(caller, work_order).await?.counts)
     }
 
-    /// Scraps a unit: its certificates are revoked; its serial number and key are never used again.
-    /// Idempotent.
-    ///
-    /// # Errors
-    /// When the order is not the caller's, or the unit is not of it.
-    pub async fn report_scrap(
-        &self,
-        caller: &Caller,
-        work_order: WorkOrderId,
-        device: DeviceId,
-        reason: String,
-    ) -> Result<WorkOrderCounts, Refused> {
-        let content = unit("scrap unit v1", work_order, &device).text(&reason).finish();
-        let action = Action::ScrapUnit { work_order, device: device.clone(), reason };
-        // A station can ask again as often as it likes, and an order may have thousands of units.
-        let recorded = self.record(caller, Operation::ReportScrap, content, action).await?;
-        if !recorded.is_replay() && SCRAPPED.admits() {
-            tracing::info!(principal = %caller, %device, %work_order, "{device} is scrapped");
-        }
-        Ok(self.work_order_of_station(caller, work_order).await?.counts)
-    }
-
     /// The answer, if no new certificate is needed; otherwise adds the request to the batch of its order.
     async fn answer_or_batch(
         &self,
@@ -182,5 +159,3 @@ fn issuance_request(request: BirthRequest, key: AcceptedKey) -> IssuanceRequest 
 fn unit(request: &'static str, work_order: WorkOrderId, device: &DeviceId) -> RequestDigest {
     RequestDigest::of(request).number(work_order.0).text(device.product.as_str()).text(device.serial.as_str())
 }
-
-static SCRAPPED: Limit = Limit::new("a unit is scrapped");

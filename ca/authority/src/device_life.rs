@@ -69,9 +69,15 @@ impl Authority {
     ///
     /// # Errors
     /// When there is no such device, it has left the factory, or its order is not open.
-    pub async fn allow_rework(&self, caller: &Caller, device: DeviceId) -> Result<DeviceFacts, Refused> {
+    pub async fn allow_rework(
+        &self,
+        caller: &Caller,
+        device: DeviceId,
+        reason: String,
+    ) -> Result<DeviceFacts, Refused> {
         let content = RequestDigest::of("allow rework v1").text(&device.to_string()).finish();
-        let action = Action::AllowRework(device.clone());
+        let operator = String::new();
+        let action = Action::AllowRework { work_order: None, device: device.clone(), reason, operator };
         self.change_device(caller, Operation::AllowRework, device, content, action, "to be reworked").await
     }
 

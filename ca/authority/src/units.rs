@@ -1,7 +1,5 @@
 //! What is on record of device serial numbers, for stations.
 
-use std::ops::Bound;
-
 use identity::{DeviceId, DeviceSerial, SerialNumber};
 use ledger::{Conflict, DeviceState, ReservationId, ReservedUnit, Serials, WorkOrderFacts, WorkOrderId};
 
@@ -50,6 +48,8 @@ pub enum UnitRecord {
     Out(OutUnit),
     /// It was out when its reservation was withdrawn.
     Withdrawn,
+    /// It was given up before a unit had a certificate.
+    GivenUp,
 }
 
 /// A unit that a station has reserved.
@@ -119,7 +119,11 @@ impl Authority {
             }));
         }
         let Some(ReservedUnit { reservation, withdrawn: false }) = reserved else {
-            return Ok(if reserved.is_some() { UnitRecord::Withdrawn } else { UnitRecord::Free });
+            return Ok(match reserved {
+                Some(_) => UnitRecord::Withdrawn,
+                None if self.store.is_given_up(device).await? => UnitRecord::GivenUp,
+                None => UnitRecord::Free,
+            });
         };
         let known = self.store.reservation(reservation).await?;
         let own = known.as_ref().is_some_and(|known| Some(&known.station) == caller.station());
@@ -144,9 +148,8 @@ fn named(order: &WorkOrderFacts, serials: Vec<DeviceSerial>) -> Result<Vec<Devic
 /// The next serial numbers of a manifest, and whether there are more. A pattern says it all itself.
 fn page(serials: &Serials, after: Option<DeviceSerial>) -> (Vec<DeviceSerial>, bool) {
     let Serials::Manifest(manifest) = serials else { return (Vec::new(), false) };
-    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut behind = manifest.range((from, Bound::Unbounded));
-    let page = behind.by_ref().take(UNITS_MAX).cloned().collect();
+    let mut behind = manifest.behind(after.as_ref());
+    let page = behind.by_ref().take(UNITS_MAX).collect();
     (page, behind.next().is_some())
 }
 

@@ -124,9 +124,11 @@ fn terms_content(terms: &WorkOrderTerms) -> [u8; 32] {
     content = match &terms.serials {
         Serials::Pattern(pattern) => content.text("pattern").text(&pattern.to_string()),
         Serials::Manifest(serials) => {
-            serials.iter().fold(content.text("manifest").number(serials.len() as u64), |content, serial| {
-                content.text(serial.as_str())
-            })
+            let content = content.text("manifest").number(serials.len_whole());
+            match serials.outline() {
+                Some(outline) => content.bytes(&outline.sha256),
+                None => serials.texts().fold(content, RequestDigest::text),
+            }
         }
     };
     content = terms

@@ -16,12 +16,14 @@ pub enum Outcome {
     Withdrawn,
     /// It failed for good.
     Scrapped,
+    /// Its serial number was given up before it had a certificate: no unit ever gets it.
+    GivenUp,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the report.
-    pub const ALL: [Self; 5] =
-        [Self::Passed, Self::Deferred, Self::Unaccounted, Self::Withdrawn, Self::Scrapped];
+    pub const ALL: [Self; 6] =
+        [Self::Passed, Self::Deferred, Self::Unaccounted, Self::Withdrawn, Self::Scrapped, Self::GivenUp];
 
     /// Its name in every form of the report.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Outcome {
             Self::Unaccounted => "unaccounted",
             Self::Withdrawn => "withdrawn",
             Self::Scrapped => "scrapped",
+            Self::GivenUp => "given-up",
         }
     }
 

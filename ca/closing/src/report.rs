@@ -99,13 +99,25 @@ impl Report {
             }
             Event::ReservationWithdrawn { serials, .. } => {
                 for serial in serials {
-                    if !self.is_withdrawn_by(serial, entry) {
+                    if !self.is_ended_by(serial, Outcome::Withdrawn, entry) {
                         continue;
                     }
                     let device =
                         DeviceId { product: self.facts.terms.product.clone(), serial: serial.clone() };
                     write(self, &withdrawn(&device, entry));
                 }
+            }
+            Event::UnitGivenUp { device, reason, operator, .. }
+                if self.is_ended_by(&device.serial, Outcome::GivenUp, entry) =>
+            {
+                let row = Row {
+                    outcome: Outcome::GivenUp,
+                    station: station(entry),
+                    operator,
+                    reason,
+                    ..withdrawn(device, entry)
+                };
+                write(self, &row);
             }
             _ => {}
         }
@@ -132,9 +144,10 @@ impl Report {
         }
     }
 
-    fn is_withdrawn_by(&self, serial: &DeviceSerial, entry: &Entry) -> bool {
+    /// Whether the entry ended a unit that never had a certificate.
+    fn is_ended_by(&self, serial: &DeviceSerial, outcome: Outcome, entry: &Entry) -> bool {
         let unit = self.units.find(serial.as_str());
-        unit.is_some_and(|unit| unit.outcome == Outcome::Withdrawn && unit.birth == entry.number)
+        unit.is_some_and(|unit| unit.outcome == outcome && unit.birth == entry.number)
     }
 
     /// The unit whose present certificate this entry recorded.

@@ -1,10 +1,11 @@
 //! The first reading of the ledger: what became of every unit.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, Principal, PrincipalName, Role};
-use ledger::{Entry, Event, Holder, ReservationId, WorkOrderId, WorkOrderTerms};
+use ledger::{Entry, Event, Holder, ReservationId, Serials, WorkOrderId, WorkOrderTerms};
 
 use crate::facts::DUPLICATES_LISTED_MAX;
 use crate::units::Units;
@@ -67,6 +68,16 @@ impl Survey {
             }
             Event::UnitScrapped { work_order, device, .. } if *work_order == self.work_order => {
                 self.finish_unit(device, Outcome::Scrapped, entry);
+            }
+            Event::ManifestPart { work_order, serials, .. } if *work_order == self.work_order => {
+                if let Serials::Manifest(list) = &mut self.terms.serials {
+                    list.push(Arc::clone(serials));
+                }
+            }
+            Event::UnitGivenUp { work_order, device, .. } if *work_order == self.work_order => {
+                let group = self.groups.of(station(entry), "");
+                self.units.bear(device.serial.as_str(), Outcome::GivenUp, group, entry.number);
+                self.finish_unit(device, Outcome::GivenUp, entry);
             }
             Event::UnitsReserved { work_order, reservation, .. } if *work_order == self.work_order => {
                 let group = self.groups.of(station(entry), "");

@@ -1,6 +1,7 @@
 //! What is asked of the ledger.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -10,8 +11,8 @@ use identity::{
 };
 
 use super::{
-    IssuanceSubject, JobId, ReservationId, RevocationTerms, RotationTerms, UnitsWanted, WorkOrderId,
-    WorkOrderTerms,
+    IssuanceSubject, JobId, ReservationId, RevocationTerms, RotationTerms, SerialPart, UnitsWanted,
+    WorkOrderId, WorkOrderTerms,
 };
 
 /// One change that somebody asks for.
@@ -50,6 +51,13 @@ pub enum Action {
     },
     /// Make a work order.
     CreateWorkOrder(WorkOrderTerms),
+    /// Put the next serial numbers of an order's manifest on record.
+    AppendManifest {
+        work_order: WorkOrderId,
+        /// How many are before them.
+        position: u64,
+        serials: Arc<SerialPart>,
+    },
     /// Refuse further certificates until resumed.
     PauseWorkOrder(WorkOrderId),
     /// Go on after a pause.
@@ -89,7 +97,21 @@ pub enum Action {
     },
     /// The unit failed for good: its certificates are revoked in the same entry, its serial and key never
     /// return, its quota is not given back.
-    ScrapUnit { work_order: WorkOrderId, device: DeviceId, reason: String },
+    ScrapUnit {
+        work_order: WorkOrderId,
+        device: DeviceId,
+        reason: String,
+        /// Who does it at the station, in the station's word; empty: it does not say.
+        operator: String,
+    },
+    /// Spend a serial number for which no unit has a certificate: no unit ever gets it.
+    GiveUpUnit {
+        work_order: WorkOrderId,
+        device: DeviceId,
+        reason: String,
+        /// Who does it at the station, in the station's word; empty: it does not say.
+        operator: String,
+    },
     /// The operational certificate is in use.
     ConfirmInstalled {
         device: DeviceId,
@@ -121,8 +143,16 @@ pub enum Action {
     /// serial nor a key of it returns.
     Retire { device: DeviceId, note: String },
     /// Allow one more birth certificate, with a new key, to a unit whose board was replaced. Good once, under
-    /// its own order.
-    AllowRework(DeviceId),
+    /// its own order. A station may do so for a unit of an order of its own that has not enrolled.
+    AllowRework {
+        /// The order that the station says; `None`: whatever the unit's is.
+        work_order: Option<WorkOrderId>,
+        device: DeviceId,
+        /// Empty: it is not said.
+        reason: String,
+        /// Who does it at the station, in the station's word; empty: it does not say.
+        operator: String,
+    },
     /// Ask all devices that have a certificate of the selection now to renew it soon.
     RequestRotation(RotationTerms),
     /// The RSA key that a device has, or asked to have certified, shares a prime with the key of a

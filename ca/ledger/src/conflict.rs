@@ -2,7 +2,10 @@
 
 use identity::{DeviceId, Principal, PrincipalName, RevocationReason, SerialNumber};
 
-use super::{JobId, REVOKE_MAX, ROTATIONS_MAX, ReservationId, TermsRefusal, WorkOrderId, WorkOrderState};
+use super::{
+    INCOMPLETE_ORDERS_MAX, JobId, REVOKE_MAX, ROTATIONS_MAX, ReservationId, TermsRefusal, WorkOrderId,
+    WorkOrderState,
+};
 
 /// Why the ledger refuses a command. Nothing has changed, but that an alarm may be on record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +60,21 @@ pub enum Conflict {
     /// `RESERVATION_WITHDRAWN`: nothing of it comes home any more.
     #[error("reservation {0} was withdrawn")]
     ReservationWithdrawn(ReservationId),
-    /// `WORK_ORDER_PAUSED` or `WORK_ORDER_CLOSED`.
+    /// `UNIT_GIVEN_UP`: its serial number is spent for ever.
+    #[error("the serial number of {0} was given up: no unit ever gets it")]
+    UnitGivenUp(DeviceId),
+    /// `MANIFEST_MISMATCH`: the part is not what comes next, or was recorded otherwise.
+    #[error(
+        "this part of the manifest does not fit: {recorded} serial numbers of work order {work_order} are on record"
+    )]
+    ManifestMismatch { work_order: WorkOrderId, recorded: u64 },
+    /// `MANIFEST_MISMATCH`: the list as a whole has another digest than the one that was announced.
+    #[error("the manifest of work order {work_order} is not the one that was announced")]
+    ManifestDigest { work_order: WorkOrderId },
+    /// `MANIFEST_INCOMPLETE`: too many orders wait for the rest of their manifests.
+    #[error("{INCOMPLETE_ORDERS_MAX} work orders wait for the rest of their manifests")]
+    TooManyIncomplete,
+    /// `WORK_ORDER_PAUSED`, `WORK_ORDER_CLOSED` or `MANIFEST_INCOMPLETE`.
     #[error("work order {work_order} is {state}")]
     WorkOrderNotOpen { work_order: WorkOrderId, state: WorkOrderState },
     /// `WORK_ORDER_NOT_YET_OPEN`.

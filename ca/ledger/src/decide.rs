@@ -3,6 +3,7 @@
 mod alarm;
 mod birth;
 mod credential;
+mod give_up;
 mod lifecycle;
 mod operational;
 mod reservation;
@@ -94,6 +95,13 @@ pub enum PreflightDecision {
     Alarm(Conflict),
 }
 
+/// Why something is done, and who does it at a station, in the caller's words.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    reason: &'a str,
+    operator: &'a str,
+}
+
 struct Rules<'a, V> {
     view: &'a V,
     now: SystemTime,
@@ -130,7 +138,10 @@ impl<V: View> Rules<'_, V> {
         match &command.action {
             Action::InstallIssuer { issuer, certificate } => self.install_issuer(*issuer, certificate),
             Action::InstallDocumentSigner { certificate } => self.install_document_signer(certificate),
-            Action::CreateWorkOrder(terms) => self.create_work_order(terms),
+            Action::CreateWorkOrder(terms) => self.create_work_order(caller, terms),
+            Action::AppendManifest { work_order, position, serials } => {
+                self.append_manifest(*work_order, *position, serials)
+            }
             Action::PauseWorkOrder(work_order) => {
                 self.change_order(*work_order, WorkOrderState::Paused, Event::WorkOrderPaused(*work_order))
             }
@@ -147,8 +158,11 @@ impl<V: View> Rules<'_, V> {
             Action::ConfirmUnit { work_order, device, serial_number } => {
                 self.confirm_unit(caller, *work_order, device, *serial_number)
             }
-            Action::ScrapUnit { work_order, device, reason } => {
-                self.scrap_unit(caller, *work_order, device, reason)
+            Action::ScrapUnit { work_order, device, reason, operator } => {
+                self.scrap_unit(caller, *work_order, device, Words { reason, operator })
+            }
+            Action::GiveUpUnit { work_order, device, reason, operator } => {
+                self.give_up_unit(caller, *work_order, device, Words { reason, operator })
             }
             Action::ConfirmInstalled { device, serial_number, after_renewal } => {
                 self.confirm_installed(caller, device, *serial_number, *after_renewal)
@@ -156,7 +170,9 @@ impl<V: View> Rules<'_, V> {
             Action::Hold { device, note } => self.hold(device, note),
             Action::Release(device) => self.release(device),
             Action::Retire { device, note } => self.retire(device, note),
-            Action::AllowRework(device) => self.allow_rework(device),
+            Action::AllowRework { work_order, device, reason, operator } => {
+                self.allow_rework(caller, *work_order, device, Words { reason, operator })
+            }
             Action::Revoke { .. }
             | Action::BeginRevocation { .. }
             | Action::FinishRevocation { .. }

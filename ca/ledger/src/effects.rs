@@ -1,13 +1,14 @@
 //! What an entry changes, said once. Whatever is derived from the ledger interprets these effects: the
 //! overlay of a batch, the index, the projection.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::{DeviceId, Principal, PrincipalName, RequestId, Role, SerialNumber};
 
 use super::{
     AlarmFacts, AlarmPair, Entry, Event, Holder, JobFacts, JobId, ReservationChange, RotationFacts,
-    SignedCertificate, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    SerialPart, SignedCertificate, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 
 /// One change that an entry makes to what is known. The effects of an entry are interpreted in their order.
@@ -54,6 +55,10 @@ pub enum Effect<'a> {
     DeviceSeen(&'a DeviceId),
     /// There is a work order. Its number is one more than that of the order before it.
     WorkOrderCreated { work_order: WorkOrderId, terms: &'a WorkOrderTerms },
+    /// The next part of an order's manifest is on record; after the last the order is open.
+    ManifestAppended { work_order: WorkOrderId, serials: &'a Arc<SerialPart>, last: bool },
+    /// A serial number of the order is given up. A unit that was reserved is out no longer.
+    UnitGivenUp { work_order: WorkOrderId, device: &'a DeviceId },
     /// A work order is paused, resumed or closed.
     WorkOrderChanged { work_order: WorkOrderId, state: WorkOrderState },
     /// Units are reserved, come home, or are withdrawn.
@@ -172,6 +177,11 @@ impl WorkOrderCounts {
         self.withdrawn += units;
     }
 
+    /// Counts a serial number that was given up.
+    pub fn count_given_up(&mut self) {
+        self.given_up += 1;
+    }
+
     /// Counts a unit that was confirmed.
     pub fn count_confirmed(&mut self) {
         self.confirmed += 1;
@@ -224,6 +234,12 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
         Event::WorkOrderCreated { work_order, terms } => {
             effects.push(Effect::WorkOrderCreated { work_order: *work_order, terms });
         }
+        Event::ManifestPart { work_order, serials, last } => {
+            effects.push(Effect::ManifestAppended { work_order: *work_order, serials, last: *last });
+        }
+        Event::UnitGivenUp { work_order, device, .. } => {
+            effects.push(Effect::UnitGivenUp { work_order: *work_order, device });
+        }
         Event::WorkOrderPaused(id) => effects.push(order(id, WorkOrderState::Paused)),
         Event::WorkOrderResumed(id) => effects.push(order(id, WorkOrderState::Open)),
         Event::WorkOrderClosed(id) => effects.push(order(id, WorkOrderState::Closed)),
@@ -256,7 +272,7 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
         Event::ForkDetected { held: false, .. } => {}
         Event::DeviceReleased { device, .. } => effects.push(changed(device, DeviceChange::Released)),
         Event::DeviceRetired { device, .. } => effects.push(changed(device, DeviceChange::Retired)),
-        Event::ReworkAllowed(device) => effects.push(changed(device, DeviceChange::ReworkAllowed)),
+        Event::ReworkAllowed { device, .. } => effects.push(changed(device, DeviceChange::ReworkAllowed)),
         Event::CertificatesRevoked { certificates, job, .. } => {
             effects.extend(job.map(|job| Effect::JobAdvanced(job, certificates.len() as u64)));
         }

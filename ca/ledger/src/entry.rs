@@ -1,6 +1,7 @@
 //! What happened.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::{
@@ -9,8 +10,8 @@ use identity::{
 };
 
 use super::{
-    Clash, Holder, JobId, ReservationId, RevocationTerms, RotationTerms, SignedCertificate, WorkOrderId,
-    WorkOrderTerms,
+    Clash, Holder, JobId, ReservationId, RevocationTerms, RotationTerms, SerialPart, SignedCertificate,
+    WorkOrderId, WorkOrderTerms,
 };
 
 /// One thing that happened: numbered without gaps, in one order, holding all that is needed to rebuild
@@ -56,6 +57,15 @@ pub enum Event {
         /// Its id: `wo-` and a count, from 1.
         work_order: WorkOrderId,
         terms: WorkOrderTerms,
+    },
+    /// The next serial numbers of an order's manifest are on record (ADR 0070).
+    ManifestPart {
+        work_order: WorkOrderId,
+        /// Behind all that were on record: 1 to
+        /// [`MANIFEST_PART_SERIALS_MAX`](super::MANIFEST_PART_SERIALS_MAX).
+        serials: Arc<SerialPart>,
+        /// Whether it is the last part: the order is open from then on.
+        last: bool,
     },
     /// It refuses further certificates.
     WorkOrderPaused(WorkOrderId),
@@ -116,6 +126,17 @@ pub enum Event {
         reason: String,
         /// The certificates that this revoked (R-LIFE-11: cessationOfOperation).
         revoked: Vec<RevokedCertificate>,
+        /// Who did it at the station, in the station's word; empty: it did not say.
+        operator: String,
+    },
+    /// A serial number of an order is spent without a unit: no unit ever gets it.
+    UnitGivenUp {
+        /// Whose quota it stays spent from.
+        work_order: WorkOrderId,
+        device: DeviceId,
+        reason: String,
+        /// Who did it at the station, in the station's word; empty: it did not say.
+        operator: String,
     },
     /// A device has an operational certificate. The parent is the birth certificate for an enrolment,
     /// otherwise the certificate before it.
@@ -198,7 +219,13 @@ pub enum Event {
         revoked: Vec<RevokedCertificate>,
     },
     /// A unit may have one more birth certificate.
-    ReworkAllowed(DeviceId),
+    ReworkAllowed {
+        device: DeviceId,
+        /// Empty: it was not said.
+        reason: String,
+        /// Who did it at the station, in the station's word; empty: it did not say.
+        operator: String,
+    },
     /// Certificates are to be renewed soon.
     RotationRequested(RotationTerms),
     /// An operator confirmed, at the CA's own machine, that the clock is right: [`Entry::at`] is what was
@@ -280,6 +307,8 @@ impl Event {
             Self::IssuerInstalled { .. }
             | Self::DocumentSignerInstalled { .. }
             | Self::WorkOrderCreated { .. }
+            | Self::ManifestPart { .. }
+            | Self::UnitGivenUp { .. }
             | Self::WorkOrderPaused { .. }
             | Self::WorkOrderResumed { .. }
             | Self::WorkOrderClosed { .. }

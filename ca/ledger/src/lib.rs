@@ -15,6 +15,7 @@ mod overlay;
 mod reservation;
 mod revocation;
 mod selection;
+mod serial_list;
 mod serials;
 mod view;
 mod work_order;
@@ -36,12 +37,14 @@ pub use revocation::{
     JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, RevocationTerms, RotationFacts, RotationTerms,
 };
 pub use selection::{Candidate, Selection};
+pub use serial_list::{ManifestOutline, SerialList, SerialPart};
 pub use serials::Serials;
 pub use view::{
     CertificateFacts, CertificateStatus, DeviceFacts, DeviceState, HoldFacts, Holder, PrincipalFacts,
     RequestFacts, View, ViewFault, WorkOrderFacts,
 };
 pub use work_order::{
-    MANIFEST_SERIALS_MAX, QUANTITY_MAX, STATIONS_MAX, TermsRefusal, WorkOrderCounts, WorkOrderId,
-    WorkOrderIdError, WorkOrderState, WorkOrderTerms,
+    INCOMPLETE_ORDERS_MAX, MANIFEST_PART_SERIALS_MAX, MANIFEST_PARTS_SERIALS_MAX, MANIFEST_SERIALS_MAX,
+    QUANTITY_MAX, STATIONS_MAX, TermsRefusal, WorkOrderCounts, WorkOrderId, WorkOrderIdError, WorkOrderState,
+    WorkOrderTerms,
 };

@@ -14,9 +14,10 @@ use identity::{
 };
 
 use super::{
-    AlarmFacts, AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Effect, Entry, HoldFacts,
-    Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, ReservationFacts, ReservationId, ReservedUnit,
-    RotationFacts, SignedCertificate, StatusChange, View, WorkOrderFacts, WorkOrderId, effects,
+    AlarmFacts, AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Effect, Entry, EntryNumber,
+    HoldFacts, Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, ReservationFacts, ReservationId,
+    ReservedUnit, RotationFacts, SignedCertificate, StatusChange, View, WorkOrderFacts, WorkOrderId,
+    WorkOrderState, effects,
 };
 use reservations::Reservations;
 
@@ -76,6 +77,7 @@ impl<B: View> Overlay<B> {
         effects(entry).into_iter().try_for_each(|effect| self.apply_effect(entry, effect))
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of effect")]
     fn apply_effect(&mut self, entry: &Entry, effect: Effect<'_>) -> Result<(), B::Fault> {
         match effect {
             Effect::RequestAnswered { caller, request } => {
@@ -106,6 +108,10 @@ impl<B: View> Overlay<B> {
                 let facts = WorkOrderFacts::created(entry, work_order, terms);
                 self.work_orders.insert(work_order, facts);
             }
+            Effect::ManifestAppended { work_order, serials, last } => {
+                self.change_order(work_order, |order| order.append_manifest(entry.number, serials, last))?;
+            }
+            Effect::UnitGivenUp { work_order, device } => self.give_up(entry, work_order, device)?,
             Effect::WorkOrderChanged { work_order, state } => self.change_order(work_order, |order| {
                 (order.state, order.changed) = (state, entry.number);
             })?,
@@ -373,6 +379,28 @@ impl<B: View> View for Overlay<B> {
     fn work_orders(&self) -> Result<u64, Self::Fault> {
         let here = self.work_orders.last_key_value().map_or(0, |(id, _)| id.0);
         Ok(self.base.work_orders()?.max(here))
+    }
+
+    fn incomplete_orders(&self) -> Result<Vec<WorkOrderId>, Self::Fault> {
+        let mut orders = self.base.incomplete_orders()?;
+        orders.extend(self.work_orders.keys());
+        orders.sort();
+        orders.dedup();
+        let mut incomplete = Vec::with_capacity(orders.len());
+        for id in orders {
+            let order = self.work_order(id)?;
+            if order.is_some_and(|order| order.state == WorkOrderState::Incomplete) {
+                incomplete.push(id);
+            }
+        }
+        Ok(incomplete)
+    }
+
+    fn given_up(&self, device: &DeviceId) -> Result<Option<EntryNumber>, Self::Fault> {
+        match self.reservations.given_up.get(device) {
+            Some(entry) => Ok(Some(*entry)),
+            None => self.base.given_up(device),
+        }
     }
 
     fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>, Self::Fault> {

@@ -60,6 +60,8 @@ pub struct ReservationFacts {
     pub returned: u64,
     /// Those that were out when it was withdrawn.
     pub withdrawn: u64,
+    /// Those whose serial number was given up.
+    pub given_up: u64,
     /// When it was made.
     pub reserved_at: SystemTime,
     /// Until when its station may make units of it. Certificates are issued for them also later.
@@ -71,7 +73,7 @@ pub struct ReservationFacts {
 impl ReservationFacts {
     /// Units that are out: they have no certificate, did not come home, and were not withdrawn.
     pub fn out(&self) -> u64 {
-        self.units.saturating_sub(self.issued + self.returned + self.withdrawn)
+        self.units.saturating_sub(self.issued + self.returned + self.withdrawn + self.given_up)
     }
 
     /// Where it is in its life at a time.
@@ -130,6 +132,7 @@ impl<'a> ReservationChange<'a> {
                     issued: 0,
                     returned: 0,
                     withdrawn: 0,
+                    given_up: 0,
                     reserved_at: entry.at,
                     ends_at: *ends_at,
                     changed: entry.number,
@@ -199,6 +202,7 @@ mod tests {
             issued: 3,
             returned: 1,
             withdrawn: 0,
+            given_up: 0,
             reserved_at: UNIX_EPOCH,
             ends_at: end,
             changed: EntryNumber(1),

@@ -1,10 +1,8 @@
 //! Which device serials a work order allows.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
-use std::sync::Arc;
-
 use identity::{DeviceSerial, SerialPattern};
+
+use super::{ManifestOutline, SerialList};
 
 /// Which device serials a work order allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +10,7 @@ pub enum Serials {
     /// One numbered range.
     Pattern(SerialPattern),
     /// A list.
-    Manifest(Arc<BTreeSet<DeviceSerial>>),
+    Manifest(SerialList),
 }
 
 impl Serials {
@@ -35,18 +33,31 @@ impl Serials {
                 let first = position.map_or(0, |position| position.saturating_add(1));
                 Box::new((first..pattern.len()).map_while(|position| pattern.nth(position)))
             }
-            Self::Manifest(serials) => {
-                let from = serial.map_or(Bound::Unbounded, Bound::Excluded);
-                Box::new(serials.range::<DeviceSerial, _>((from, Bound::Unbounded)).cloned())
-            }
+            Self::Manifest(serials) => Box::new(serials.behind(serial)),
         }
     }
 
-    /// How many there are.
+    /// How many there are, also of a list that is not whole yet.
     pub fn len(&self) -> u64 {
         match self {
             Self::Pattern(pattern) => pattern.len(),
-            Self::Manifest(serials) => serials.len() as u64,
+            Self::Manifest(serials) => serials.len_whole(),
+        }
+    }
+
+    /// Whether nothing of a list is missing.
+    pub fn are_whole(&self) -> bool {
+        match self {
+            Self::Pattern(_) => true,
+            Self::Manifest(serials) => serials.is_whole(),
+        }
+    }
+
+    /// What was announced of a list that comes in parts.
+    pub fn outline(&self) -> Option<ManifestOutline> {
+        match self {
+            Self::Pattern(_) => None,
+            Self::Manifest(serials) => serials.outline(),
         }
     }
 
@@ -63,8 +74,7 @@ mod tests {
     #[test]
     fn a_range_and_a_list_of_the_same_serials_are_walked_alike() {
         let range = Serials::Pattern("SN{08..11}".parse().unwrap());
-        let list: BTreeSet<DeviceSerial> = range.behind(None).collect();
-        let list = Serials::Manifest(Arc::new(list));
+        let list = Serials::Manifest(range.behind(None).collect());
         for serials in [&range, &list] {
             let walked = |from: Option<&str>| -> Vec<String> {
                 let from = from.map(|serial| serial.parse().unwrap());

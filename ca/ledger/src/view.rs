@@ -10,7 +10,7 @@ use identity::{
 
 use super::{
     AlarmPair, DeviceFlags, Entry, EntryNumber, JobFacts, JobId, ReservationFacts, ReservationId,
-    ReservedUnit, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    ReservedUnit, SerialPart, Serials, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 
 /// The ledger's state, one row at a time. All rows are as of one entry and nobody changes them while `decide`
@@ -51,6 +51,10 @@ pub trait View {
     fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, Self::Fault>;
     /// How many work orders there are; their ids are 1 to this.
     fn work_orders(&self) -> Result<u64, Self::Fault>;
+    /// The orders that wait for the rest of their manifests, in their order.
+    fn incomplete_orders(&self) -> Result<Vec<WorkOrderId>, Self::Fault>;
+    /// The entry that gave up the serial number of a unit that has no certificate.
+    fn given_up(&self, device: &DeviceId) -> Result<Option<EntryNumber>, Self::Fault>;
     /// A reservation.
     fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>, Self::Fault>;
     /// How many reservations there are; their ids are 1 to this.
@@ -276,18 +280,33 @@ pub struct WorkOrderFacts {
     pub created_by: Option<Principal>,
     /// The entry that made it.
     pub created: EntryNumber,
-    /// The entry that made it, or last changed its state.
+    /// The entry that made it, added to its manifest, or last changed its state.
     pub changed: EntryNumber,
 }
 
 impl WorkOrderFacts {
+    /// The next part of its manifest is on record; `open`: it was the last.
+    pub fn append_manifest(&mut self, entry: EntryNumber, part: &Arc<SerialPart>, open: bool) {
+        let mut terms = WorkOrderTerms::clone(&self.terms);
+        if let Serials::Manifest(list) = &mut terms.serials {
+            list.push(Arc::clone(part));
+        }
+        (self.terms, self.changed) = (terms.into(), entry);
+        if open {
+            self.state = WorkOrderState::Open;
+        }
+    }
+
     /// The order that the entry created.
     #[must_use]
     pub fn created(entry: &Entry, id: WorkOrderId, terms: &WorkOrderTerms) -> Self {
         Self {
             id,
             terms: terms.clone().into(),
-            state: WorkOrderState::Open,
+            state: match terms.serials.are_whole() {
+                true => WorkOrderState::Open,
+                false => WorkOrderState::Incomplete,
+            },
             counts: WorkOrderCounts::default(),
             created_at: entry.at,
             created_by: entry.principal.clone(),

@@ -52,6 +52,15 @@ pub struct WorkOrderTerms {
 }
 
 impl WorkOrderTerms {
+    /// Whether these are the terms of an order with the same manifest, of which perhaps other parts are on
+    /// record.
+    pub(crate) fn are_announced_as(&self, other: &Self) -> bool {
+        let Self { product, quantity, profile, serials, stations, opens_at, closes_at } = self;
+        (product, quantity, profile) == (&other.product, &other.quantity, &other.profile)
+            && (stations, opens_at, closes_at) == (&other.stations, &other.opens_at, &other.closes_at)
+            && serials.outline() == other.serials.outline()
+    }
+
     /// Whether an order can have these terms from `now` on.
     ///
     /// # Errors
@@ -63,7 +72,12 @@ impl WorkOrderTerms {
         if self.profile != ProfileName::Idevid {
             return Err(TermsRefusal::ProfileNotForBirth);
         }
-        if matches!(&self.serials, Serials::Manifest(_)) && self.serials.len() > MANIFEST_SERIALS_MAX {
+        let serials_max = match (&self.serials, self.serials.outline()) {
+            (Serials::Pattern(_), _) => u64::MAX,
+            (Serials::Manifest(_), None) => MANIFEST_SERIALS_MAX,
+            (Serials::Manifest(_), Some(_)) => MANIFEST_PARTS_SERIALS_MAX,
+        };
+        if self.serials.len() > serials_max {
             return Err(TermsRefusal::ManifestTooLong);
         }
         if self.serials.len() < self.quantity {
@@ -93,7 +107,7 @@ pub enum TermsRefusal {
     SerialsTooFew,
     /// `MANIFEST_TOO_LONG`.
     #[error(
-        "a manifest lists at most {MANIFEST_SERIALS_MAX} serial numbers; use a pattern or several orders"
+        "a manifest lists at most {MANIFEST_PARTS_SERIALS_MAX} serial numbers, in one message at most {MANIFEST_SERIALS_MAX}"
     )]
     ManifestTooLong,
     /// `STATIONS_MISSING`.
@@ -113,8 +127,17 @@ pub enum TermsRefusal {
 /// Most units of one order: ten million devices is where one memory index ends (ADR 0006).
 pub const QUANTITY_MAX: u64 = 10_000_000;
 
-/// Most serials of a manifest: an entry with them stays below the longest ledger entry.
+/// Most serials of a manifest in one piece: an entry with them stays below the longest ledger entry.
 pub const MANIFEST_SERIALS_MAX: u64 = 100_000;
+
+/// Most serials of a manifest that comes in parts: a year of a line, and some ten megabytes of the index.
+pub const MANIFEST_PARTS_SERIALS_MAX: u64 = 1_000_000;
+
+/// Most serials of one part: at most 660 kB of an entry, so that nobody waits long behind it.
+pub const MANIFEST_PART_SERIALS_MAX: usize = 10_000;
+
+/// Most orders that wait for the rest of their manifests: each may keep some ten megabytes.
+pub const INCOMPLETE_ORDERS_MAX: usize = 16;
 
 /// Most stations of one order: a factory line has a few; every one is compared on every issuance.
 pub const STATIONS_MAX: usize = 64;
@@ -128,6 +151,8 @@ pub enum WorkOrderState {
     Paused,
     /// Closed for ever.
     Closed,
+    /// It waits for the rest of its manifest, and then is open.
+    Incomplete,
 }
 
 impl fmt::Display for WorkOrderState {
@@ -136,6 +161,7 @@ impl fmt::Display for WorkOrderState {
             Self::Open => "open",
             Self::Paused => "paused",
             Self::Closed => "closed",
+            Self::Incomplete => "incomplete",
         })
     }
 }
@@ -155,11 +181,13 @@ pub struct WorkOrderCounts {
     pub reserved: u64,
     /// Units that were out when their reservation was withdrawn. They stay spent.
     pub withdrawn: u64,
+    /// Serial numbers that were given up before a unit had a certificate for them. They stay spent.
+    pub given_up: u64,
 }
 
 impl WorkOrderCounts {
     /// Units of the quota that are spent: never more than the quantity.
     pub fn spent(&self) -> u64 {
-        self.issued + self.reserved + self.withdrawn
+        self.issued + self.reserved + self.withdrawn + self.given_up
     }
 }

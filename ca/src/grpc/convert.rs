@@ -37,8 +37,8 @@ pub(super) use revocation::{
     progress, revocation_request, rotation_request, selection, serial_numbers, state, survey,
 };
 pub(super) use time::timestamp;
-pub(super) use units::{units, units_asked};
-pub(super) use work_order::{counts, work_order, work_order_id, work_order_terms};
+pub(super) use units::{device_serial, unit_report, units, units_asked};
+pub(super) use work_order::{counts, manifest_part, work_order, work_order_id, work_order_terms};
 
 pub(super) fn request_id(bytes: &[u8]) -> Result<RequestId, Refused> {
     RequestId::try_from(bytes).map_err(|error| bad("request_id", error))

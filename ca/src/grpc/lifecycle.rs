@@ -136,7 +136,9 @@ impl LifecycleService for Api {
         request: Request<v1::AllowReworkRequest>,
     ) -> Answer<v1::AllowReworkResponse> {
         self.answer("AllowRework", request, async |caller, message| {
-            let device = self.authority.allow_rework(&caller, convert::device_id(message.device)?).await?;
+            let (device, reason) =
+                (convert::device_id(message.device)?, convert::remark("remark", &message.remark)?);
+            let device = self.authority.allow_rework(&caller, device, reason).await?;
             Ok(v1::AllowReworkResponse { device: Some(convert::device(&device)) })
         })
         .await

@@ -119,11 +119,36 @@ impl ProvisioningService for Api {
         request: Request<v1::ReportScrapRequest>,
     ) -> Answer<v1::ReportScrapResponse> {
         self.answer("ReportScrap", request, async |caller, message| {
-            let work_order = convert::work_order_id("work_order", &message.work_order)?;
-            let device = convert::device_id(message.device)?;
-            let reason = convert::remark("reason", &message.reason)?;
-            let counts = self.authority.report_scrap(&caller, work_order, device, reason).await?;
+            let v1::ReportScrapRequest { work_order, device, reason, operator } = message;
+            let report = convert::unit_report(&work_order, device, &reason, &operator)?;
+            let counts = self.authority.report_scrap(&caller, report).await?;
             Ok(v1::ReportScrapResponse { counts: Some(convert::counts(counts)) })
+        })
+        .await
+    }
+
+    async fn report_give_up(
+        &self,
+        request: Request<v1::ReportGiveUpRequest>,
+    ) -> Answer<v1::ReportGiveUpResponse> {
+        self.answer("ReportGiveUp", request, async |caller, message| {
+            let v1::ReportGiveUpRequest { work_order, device, reason, operator } = message;
+            let report = convert::unit_report(&work_order, device, &reason, &operator)?;
+            let counts = self.authority.report_give_up(&caller, report).await?;
+            Ok(v1::ReportGiveUpResponse { counts: Some(convert::counts(counts)) })
+        })
+        .await
+    }
+
+    async fn request_rework(
+        &self,
+        request: Request<v1::RequestReworkRequest>,
+    ) -> Answer<v1::RequestReworkResponse> {
+        self.answer("RequestRework", request, async |caller, message| {
+            let v1::RequestReworkRequest { work_order, device, reason, operator } = message;
+            let report = convert::unit_report(&work_order, device, &reason, &operator)?;
+            let counts = self.authority.request_rework(&caller, report).await?;
+            Ok(v1::RequestReworkResponse { counts: Some(convert::counts(counts)) })
         })
         .await
     }

@@ -182,6 +182,9 @@ pub fn code(reason: Reason) -> Code {
         | Reason::RefusedAfterDeferral
         | Reason::DocumentSignerMissing
         | Reason::WorkOrderNotClosed
+        | Reason::UnitGivenUp
+        | Reason::ManifestIncomplete
+        | Reason::ManifestMismatch
         | Reason::IssuerNotRevocable => Code::FailedPrecondition,
         Reason::TimeoutMalformed
         | Reason::MessageMalformed
@@ -340,6 +343,7 @@ mod tests {
                 "WORK_ORDER_EXHAUSTED",
             ),
             (not_open(WorkOrderState::Paused), Code::FailedPrecondition, "WORK_ORDER_PAUSED"),
+            (not_open(WorkOrderState::Incomplete), Code::FailedPrecondition, "MANIFEST_INCOMPLETE"),
             (not_open(WorkOrderState::Closed), Code::FailedPrecondition, "WORK_ORDER_CLOSED"),
             (Conflict::WorkOrderNotYetOpen(work_order), Code::FailedPrecondition, "WORK_ORDER_NOT_YET_OPEN"),
             (Conflict::WorkOrderExpired(work_order), Code::FailedPrecondition, "WORK_ORDER_EXPIRED"),
@@ -400,6 +404,14 @@ mod tests {
                 "RESERVATIONS_OUT",
             ),
             (Conflict::TooManyReserved { units_max: 1 }, Code::ResourceExhausted, "TOO_MANY_RESERVED"),
+            (Conflict::UnitGivenUp(device.clone()), Code::FailedPrecondition, "UNIT_GIVEN_UP"),
+            (
+                Conflict::ManifestMismatch { work_order, recorded: 1 },
+                Code::FailedPrecondition,
+                "MANIFEST_MISMATCH",
+            ),
+            (Conflict::ManifestDigest { work_order }, Code::FailedPrecondition, "MANIFEST_MISMATCH"),
+            (Conflict::TooManyIncomplete, Code::FailedPrecondition, "MANIFEST_INCOMPLETE"),
             (Conflict::UnitReserved(device.clone()), Code::FailedPrecondition, "UNIT_RESERVED"),
             (Conflict::NotReserved(device.clone()), Code::FailedPrecondition, "DEFERRAL_NOT_ALLOWED"),
             (Conflict::NotMadeThen(device), Code::FailedPrecondition, "DEFERRAL_NOT_ALLOWED"),

@@ -96,6 +96,37 @@ impl WorkOrderService for Api {
         .await
     }
 
+    async fn append_manifest(&self, request: Request<v1::AppendManifestRequest>) -> Answer<v1::WorkOrder> {
+        self.answer("AppendManifest", request, async |caller, message| {
+            let id = convert::work_order_id("work_order", &message.work_order)?;
+            let part = convert::manifest_part(&message.serials)?;
+            let order = self.authority.append_manifest(&caller, id, message.position, part).await?;
+            Ok(convert::work_order(&order))
+        })
+        .await
+    }
+
+    async fn scrap_unit(&self, request: Request<v1::ScrapUnitRequest>) -> Answer<v1::ScrapUnitResponse> {
+        self.answer("ScrapUnit", request, async |caller, message| {
+            let device = convert::device_id(message.device)?;
+            let reason = convert::remark("reason", &message.reason)?;
+            let order = self.authority.scrap_unit(&caller, device, reason).await?;
+            Ok(v1::ScrapUnitResponse { work_order: Some(convert::work_order(&order)) })
+        })
+        .await
+    }
+
+    async fn give_up_unit(&self, request: Request<v1::GiveUpUnitRequest>) -> Answer<v1::GiveUpUnitResponse> {
+        self.answer("GiveUpUnit", request, async |caller, message| {
+            let id = convert::work_order_id("work_order", &message.work_order)?;
+            let serial = convert::device_serial("serial", &message.serial)?;
+            let reason = convert::remark("reason", &message.reason)?;
+            let order = self.authority.give_up_unit(&caller, id, serial, reason).await?;
+            Ok(v1::GiveUpUnitResponse { work_order: Some(convert::work_order(&order)) })
+        })
+        .await
+    }
+
     async fn list_reservations(
         &self,
         request: Request<v1::ListReservationsRequest>,

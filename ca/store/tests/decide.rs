@@ -16,6 +16,8 @@
 mod cases;
 #[path = "decide/lifecycle.rs"]
 mod lifecycle;
+#[path = "decide/manifests.rs"]
+mod manifests;
 #[path = "decide/reservations.rs"]
 mod reservations;
 

@@ -84,7 +84,26 @@ pub(crate) enum DeviceCommand {
     ///
     /// The old certificates are revoked in the ledger entry that records the new one.
     #[command(after_help = SEE_STATUSES)]
-    Rework(DevicesArguments),
+    Rework {
+        #[command(flatten)]
+        devices: DevicesArguments,
+        /// In your own words, for the ledger, at most 256 characters
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, alias = "reason")]
+        remark: String,
+    },
+    /// Scrap units that will never leave the factory: their certificates are revoked for ever
+    ///
+    /// Their serial numbers and keys are never used again, and the work order's quota is not given back. A
+    /// device that has enrolled is refused: retire it. It asks for the number of units, on a terminal or with
+    /// --confirm. The reason in the CRL is cessationOfOperation.
+    #[command(after_help = SEE_STATUSES)]
+    Scrap {
+        #[command(flatten)]
+        remark: RemarkArguments,
+        /// The number of units to scrap, for use without a terminal; another number scraps none
+        #[arg(long, value_name = "COUNT")]
+        confirm: Option<u64>,
+    },
     /// Devices whose certificate in use ends soon, soonest first
     #[command(after_help = SEE_STATUSES)]
     Expiring {

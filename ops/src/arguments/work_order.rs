@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use identity::{PrincipalName, Product};
+use identity::{DeviceSerial, PrincipalName, Product};
 
 use super::{PageArguments, SEE_STATUSES};
 use crate::timestamp;
@@ -12,6 +12,9 @@ use crate::timestamp;
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkOrderCommand {
     /// Make an order; prints its id and the command for the station
+    ///
+    /// A manifest of more than 10,000 serial numbers is sent in parts, and the order is open when the CA has
+    /// all of it. If that is cut off, the same command goes on where it was.
     #[command(after_help = SEE_STATUSES)]
     Create(WorkOrderTerms),
     /// All orders, newest first
@@ -51,6 +54,25 @@ pub(crate) enum WorkOrderCommand {
         /// Where to write it; must not exist [default: closing-ID]
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+    },
+    /// Give up serial numbers for which no unit got a certificate, for ever
+    ///
+    /// They stay spent from the order's quota, and no unit ever gets them, also if a station has reserved
+    /// them: a unit that it made offline is then refused. It asks for the number of serial numbers, on a
+    /// terminal or with --confirm.
+    #[command(after_help = SEE_STATUSES)]
+    GiveUp {
+        #[command(flatten)]
+        order: WorkOrderArgument,
+        /// Serial numbers of the order, without a certificate
+        #[arg(required = true, value_name = "SERIAL")]
+        serials: Vec<DeviceSerial>,
+        /// In your own words, for the ledger, at most 256 characters
+        #[arg(long, value_name = "TEXT", alias = "reason")]
+        remark: String,
+        /// The number of serial numbers, for use without a terminal; another number gives up none
+        #[arg(long, value_name = "COUNT")]
+        confirm: Option<u64>,
     },
     /// Units that stations have reserved before they make them
     #[command(after_help = SEE_STATUSES)]
@@ -112,7 +134,7 @@ pub(crate) struct WorkOrderTerms {
     /// Serial numbers as one numbered range, for example 'SN{000001..010000}'
     #[arg(long, value_name = "PATTERN", conflicts_with = "manifest")]
     pub(crate) serials: Option<String>,
-    /// Serial numbers from a file, at most 100,000: one a line, or a table with a header, separated by
+    /// Serial numbers from a file, at most 1,000,000: one a line, or a table with a header, separated by
     /// commas, semicolons or tabs
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,

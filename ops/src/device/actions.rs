@@ -1,4 +1,4 @@
-//! Actions on devices: hold, release, retire, rework, rotate.
+//! Actions on devices: hold, release, retire, rework, scrap, rotate.
 
 use std::collections::HashSet;
 
@@ -35,11 +35,16 @@ pub(super) async fn release(arguments: DevicesArguments, context: &mut Context<'
     each(&arguments, context, act, state_now).await
 }
 
-pub(super) async fn rework(arguments: DevicesArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+pub(super) async fn rework(
+    devices: DevicesArguments,
+    remark: String,
+    context: &mut Context<'_>,
+) -> Result<(), Failure> {
     let act = async |client: &mut Client, device| {
-        Ok(client.allow_rework(wire::AllowReworkRequest { device }).await?.into_inner().device)
+        let request = wire::AllowReworkRequest { device, remark: remark.clone() };
+        Ok(client.allow_rework(request).await?.into_inner().device)
     };
-    each(&arguments, context, act, |view| {
+    each(&devices, context, act, |view| {
         format!(
             "{} may be reworked: its next birth certificate under {}, for a new key, replaces the one that it has; until then it is {}",
             view.device, view.work_order, view.state
@@ -65,6 +70,22 @@ pub(super) async fn retire(
     let act = async |client: &mut Client, device| {
         let request = wire::RetireRequest { device, remark: arguments.remark.clone() };
         Ok(client.retire(request).await?.into_inner().device)
+    };
+    each(&arguments.devices, context, act, state_now).await
+}
+
+pub(super) async fn scrap(
+    arguments: RemarkArguments,
+    said: Option<u64>,
+    context: &mut Context<'_>,
+) -> Result<(), Failure> {
+    let devices = chosen(&arguments.devices).len() as u64;
+    confirm_count(devices, &format!("scrap {} for ever", count(devices, "unit")), said)?;
+    let orders = context.connection.work_orders().await?;
+    let act = async |client: &mut Client, device: Option<wire::DeviceId>| {
+        let request = wire::ScrapUnitRequest { device: device.clone(), reason: arguments.remark.clone() };
+        orders.clone().scrap_unit(request).await?;
+        Ok(client.get_device(wire::GetDeviceRequest { device }).await?.into_inner().device)
     };
     each(&arguments.devices, context, act, state_now).await
 }

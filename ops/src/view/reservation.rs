@@ -18,6 +18,7 @@ pub(crate) struct ReservationView {
     pub(crate) issued: u64,
     pub(crate) returned: u64,
     pub(crate) withdrawn: u64,
+    pub(crate) given_up: u64,
     pub(crate) reserved_at: Option<String>,
     pub(crate) ends_at: Option<String>,
 }
@@ -36,6 +37,7 @@ impl From<wire::Reservation> for ReservationView {
             issued: reservation.issued,
             returned: reservation.returned,
             withdrawn: reservation.withdrawn,
+            given_up: reservation.given_up,
         }
     }
 }

@@ -24,11 +24,15 @@ pub(crate) struct WorkOrderView {
     pub(crate) reworked: u64,
     pub(crate) reserved: u64,
     pub(crate) withdrawn: u64,
+    pub(crate) given_up: u64,
     profile: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pattern: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest_length: Option<u64>,
+    /// Of an incomplete order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_recorded: Option<u64>,
     pub(crate) stations: Vec<String>,
     opens_at: Option<String>,
     closes_at: Option<String>,
@@ -45,6 +49,7 @@ impl From<wire::WorkOrder> for WorkOrderView {
             Some(Serials::ManifestLength(length)) => (None, Some(length)),
             None => (None, None),
         };
+        let incomplete = state == "incomplete";
         let now = SystemClock.now();
         let window =
             match (timestamp::system(order.opens_at.as_ref()), timestamp::system(order.closes_at.as_ref())) {
@@ -64,9 +69,11 @@ impl From<wire::WorkOrder> for WorkOrderView {
             reworked: counts.reworked,
             reserved: counts.reserved,
             withdrawn: counts.withdrawn,
+            given_up: counts.given_up,
             profile: order.profile,
             pattern,
             manifest_length,
+            manifest_recorded: incomplete.then_some(order.manifest_recorded),
             stations: order.stations,
             opens_at: timestamp::text(order.opens_at.as_ref()),
             closes_at: timestamp::text(order.closes_at.as_ref()),
@@ -100,6 +107,10 @@ impl WorkOrderView {
                 "ended: its window is over, and no station gets a certificate any more".to_owned()
             }
             ("paused", "ended") => "paused, and its window is over".to_owned(),
+            ("incomplete", _) => format!(
+                "incomplete: {} of its manifest on record",
+                count(self.manifest_recorded.unwrap_or_default(), "serial number")
+            ),
             ("closed", _) => "closed for ever".to_owned(),
             (state, _) => state.to_owned(),
         }
@@ -127,7 +138,7 @@ impl WorkOrderView {
     }
 
     pub(crate) fn to_text(&self) -> String {
-        let left = self.quantity.saturating_sub(self.issued + self.reserved + self.withdrawn);
+        let left = self.quantity.saturating_sub(self.issued + self.reserved + self.withdrawn + self.given_up);
         fact_lines(&[
             ("work order", self.id.clone()),
             ("state", self.state_text()),
@@ -138,6 +149,7 @@ impl WorkOrderView {
             ("scrapped", count(self.scrapped, "unit")),
             ("reserved", count(self.reserved, "unit")),
             ("withdrawn", count(self.withdrawn, "unit")),
+            ("given up", count(self.given_up, "unit")),
             ("profile", self.profile.clone()),
             ("serials", self.serials()),
             ("stations", self.stations.join(", ")),

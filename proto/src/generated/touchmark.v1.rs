@@ -1862,6 +1862,9 @@ pub struct AllowReworkRequest {
     /// The device.
     #[prost(message, optional, tag = "1")]
     pub device: ::core::option::Option<DeviceId>,
+    /// A remark in the ledger, at most 256 characters.
+    #[prost(string, tag = "2")]
+    pub remark: ::prost::alloc::string::String,
 }
 /// One more birth certificate is allowed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3785,7 +3788,7 @@ pub struct Reservation {
     /// How many units it was for: the sum of those that follow.
     #[prost(uint64, tag = "7")]
     pub units: u64,
-    /// Units that are out: neither with a certificate, nor returned, nor withdrawn.
+    /// Units that are out: neither with a certificate, nor returned, nor withdrawn, nor given up.
     #[prost(uint64, tag = "8")]
     pub out: u64,
     /// Units that got a birth certificate.
@@ -3797,6 +3800,9 @@ pub struct Reservation {
     /// Units that were out when an operator withdrew it.
     #[prost(uint64, tag = "11")]
     pub withdrawn: u64,
+    /// Units whose serial numbers were given up.
+    #[prost(uint64, tag = "12")]
+    pub given_up: u64,
 }
 /// The state of a reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3876,6 +3882,9 @@ pub struct WorkOrder {
     /// Who made it, for example `operator:alice`.
     #[prost(string, tag = "13")]
     pub created_by: ::prost::alloc::string::String,
+    /// Serial numbers of its manifest that are on record: `manifest_length` unless it is incomplete.
+    #[prost(uint64, tag = "14")]
+    pub manifest_recorded: u64,
     /// The allowed serial numbers.
     #[prost(oneof = "work_order::Serials", tags = "5, 6")]
     pub serials: ::core::option::Option<work_order::Serials>,
@@ -3894,7 +3903,7 @@ pub mod work_order {
     }
 }
 /// Counts of units of an order. `issued + reworked` is the number of birth certificates that were made under
-/// it. `issued + reserved + withdrawn` is what is spent of the quantity, and never more than it.
+/// it. `issued + reserved + withdrawn + given_up` is what is spent of the quantity, and never more than it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkOrderCounts {
     /// Units that got a birth certificate, each counted once.
@@ -3916,6 +3925,9 @@ pub struct WorkOrderCounts {
     /// Units that were out when their reservation was withdrawn.
     #[prost(uint64, tag = "6")]
     pub withdrawn: u64,
+    /// Serial numbers that were given up before a unit had a certificate for them.
+    #[prost(uint64, tag = "7")]
+    pub given_up: u64,
 }
 /// Requests a new order.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3947,7 +3959,7 @@ pub struct CreateWorkOrderRequest {
     #[prost(bool, tag = "10")]
     pub allow_unknown_stations: bool,
     /// The allowed serial numbers.
-    #[prost(oneof = "create_work_order_request::Serials", tags = "5, 6")]
+    #[prost(oneof = "create_work_order_request::Serials", tags = "5, 6, 11")]
     pub serials: ::core::option::Option<create_work_order_request::Serials>,
 }
 /// Nested message and enum types in `CreateWorkOrderRequest`.
@@ -3961,6 +3973,9 @@ pub mod create_work_order_request {
         /// A list of serial numbers; at least `quantity` long.
         #[prost(message, tag = "6")]
         Manifest(super::SerialManifest),
+        /// A list that follows by `AppendManifest`; at least `quantity` long.
+        #[prost(message, tag = "11")]
+        Outline(super::ManifestOutline),
     }
 }
 /// A list of serial numbers.
@@ -3969,6 +3984,67 @@ pub struct SerialManifest {
     /// Each once; at most 100,000.
     #[prost(string, repeated, tag = "1")]
     pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What is known of a list before it is sent.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ManifestOutline {
+    /// How many serial numbers it has, at most 1,000,000.
+    #[prost(uint64, tag = "1")]
+    pub length: u64,
+    /// SHA-256 over its serial numbers as sorted bytes, a line feed behind each. It is compared when the last of
+    /// them came.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub sha256: ::prost::bytes::Bytes,
+}
+/// The next serial numbers of a manifest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppendManifestRequest {
+    /// The order, for example `wo-000017`.
+    #[prost(string, tag = "1")]
+    pub work_order: ::prost::alloc::string::String,
+    /// How many serial numbers of the manifest are before them.
+    #[prost(uint64, tag = "2")]
+    pub position: u64,
+    /// Sorted as bytes, behind those before them, each once; 1 to 10,000.
+    #[prost(string, repeated, tag = "3")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Scraps a unit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScrapUnitRequest {
+    /// The unit.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<DeviceId>,
+    /// A remark in the ledger, at most 256 characters.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The unit is recorded as scrapped.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScrapUnitResponse {
+    /// Its order after it.
+    #[prost(message, optional, tag = "1")]
+    pub work_order: ::core::option::Option<WorkOrder>,
+}
+/// Gives up a serial number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GiveUpUnitRequest {
+    /// The order whose quota it is spent from, for example `wo-000017`.
+    #[prost(string, tag = "1")]
+    pub work_order: ::prost::alloc::string::String,
+    /// The serial number, of the order's product.
+    #[prost(string, tag = "2")]
+    pub serial: ::prost::alloc::string::String,
+    /// A remark in the ledger, at most 256 characters.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The serial number is given up.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GiveUpUnitResponse {
+    /// The order after it.
+    #[prost(message, optional, tag = "1")]
+    pub work_order: ::core::option::Option<WorkOrder>,
 }
 /// Asks for one order.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4156,6 +4232,8 @@ pub enum WorkOrderState {
     Paused = 2,
     /// Ended.
     Closed = 3,
+    /// Waits for the rest of its manifest. It can be closed, and nothing else.
+    Incomplete = 4,
 }
 impl WorkOrderState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4168,6 +4246,7 @@ impl WorkOrderState {
             Self::Open => "WORK_ORDER_STATE_OPEN",
             Self::Paused => "WORK_ORDER_STATE_PAUSED",
             Self::Closed => "WORK_ORDER_STATE_CLOSED",
+            Self::Incomplete => "WORK_ORDER_STATE_INCOMPLETE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4177,6 +4256,7 @@ impl WorkOrderState {
             "WORK_ORDER_STATE_OPEN" => Some(Self::Open),
             "WORK_ORDER_STATE_PAUSED" => Some(Self::Paused),
             "WORK_ORDER_STATE_CLOSED" => Some(Self::Closed),
+            "WORK_ORDER_STATE_INCOMPLETE" => Some(Self::Incomplete),
             _ => None,
         }
     }
@@ -4318,7 +4398,9 @@ pub mod work_order_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Makes an order. Idempotent by `request_id`.
+        /// Makes an order. Idempotent by `request_id`. An order whose manifest was announced is incomplete until
+        /// `AppendManifest` has sent all of it; the same terms from the same operator continue such an order instead
+        /// of making another one.
         pub async fn create(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateWorkOrderRequest>,
@@ -4338,6 +4420,31 @@ pub mod work_order_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("touchmark.v1.WorkOrderService", "Create"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends the next serial numbers of an announced manifest. With the last of them the order is open.
+        /// Idempotent: what is on record already is compared and not recorded again.
+        pub async fn append_manifest(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AppendManifestRequest>,
+        ) -> std::result::Result<tonic::Response<super::WorkOrder>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.WorkOrderService/AppendManifest",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.WorkOrderService", "AppendManifest"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Returns one order with its counts.
@@ -4484,6 +4591,58 @@ pub mod work_order_service_client {
                 );
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Scraps a unit: its certificates are revoked and its serial number is never used again. Idempotent.
+        /// Refused once it enrolled, or was confirmed and its order is closed.
+        pub async fn scrap_unit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ScrapUnitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ScrapUnitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.WorkOrderService/ScrapUnit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.WorkOrderService", "ScrapUnit"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives up a serial number for which no unit ever got a certificate: it stays spent, and no unit gets it.
+        /// Idempotent. A unit that was made offline under it is refused when its station reconciles.
+        pub async fn give_up_unit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GiveUpUnitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GiveUpUnitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.WorkOrderService/GiveUpUnit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.WorkOrderService", "GiveUpUnit"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists reservations of units, newest first.
         pub async fn list_reservations(
             &mut self,
@@ -4557,10 +4716,18 @@ pub mod work_order_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with WorkOrderServiceServer.
     #[async_trait]
     pub trait WorkOrderService: std::marker::Send + std::marker::Sync + 'static {
-        /// Makes an order. Idempotent by `request_id`.
+        /// Makes an order. Idempotent by `request_id`. An order whose manifest was announced is incomplete until
+        /// `AppendManifest` has sent all of it; the same terms from the same operator continue such an order instead
+        /// of making another one.
         async fn create(
             &self,
             request: tonic::Request<super::CreateWorkOrderRequest>,
+        ) -> std::result::Result<tonic::Response<super::WorkOrder>, tonic::Status>;
+        /// Sends the next serial numbers of an announced manifest. With the last of them the order is open.
+        /// Idempotent: what is on record already is compared and not recorded again.
+        async fn append_manifest(
+            &self,
+            request: tonic::Request<super::AppendManifestRequest>,
         ) -> std::result::Result<tonic::Response<super::WorkOrder>, tonic::Status>;
         /// Returns one order with its counts.
         async fn get(
@@ -4609,6 +4776,24 @@ pub mod work_order_service_server {
             request: tonic::Request<super::GetClosingReportRequest>,
         ) -> std::result::Result<
             tonic::Response<Self::GetClosingReportStream>,
+            tonic::Status,
+        >;
+        /// Scraps a unit: its certificates are revoked and its serial number is never used again. Idempotent.
+        /// Refused once it enrolled, or was confirmed and its order is closed.
+        async fn scrap_unit(
+            &self,
+            request: tonic::Request<super::ScrapUnitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ScrapUnitResponse>,
+            tonic::Status,
+        >;
+        /// Gives up a serial number for which no unit ever got a certificate: it stays spent, and no unit gets it.
+        /// Idempotent. A unit that was made offline under it is refused when its station reconciles.
+        async fn give_up_unit(
+            &self,
+            request: tonic::Request<super::GiveUpUnitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GiveUpUnitResponse>,
             tonic::Status,
         >;
         /// Lists reservations of units, newest first.
@@ -4736,6 +4921,52 @@ pub mod work_order_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.WorkOrderService/AppendManifest" => {
+                    #[allow(non_camel_case_types)]
+                    struct AppendManifestSvc<T: WorkOrderService>(pub Arc<T>);
+                    impl<
+                        T: WorkOrderService,
+                    > tonic::server::UnaryService<super::AppendManifestRequest>
+                    for AppendManifestSvc<T> {
+                        type Response = super::WorkOrder;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AppendManifestRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkOrderService>::append_manifest(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AppendManifestSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -5020,6 +5251,96 @@ pub mod work_order_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.WorkOrderService/ScrapUnit" => {
+                    #[allow(non_camel_case_types)]
+                    struct ScrapUnitSvc<T: WorkOrderService>(pub Arc<T>);
+                    impl<
+                        T: WorkOrderService,
+                    > tonic::server::UnaryService<super::ScrapUnitRequest>
+                    for ScrapUnitSvc<T> {
+                        type Response = super::ScrapUnitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ScrapUnitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkOrderService>::scrap_unit(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ScrapUnitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.WorkOrderService/GiveUpUnit" => {
+                    #[allow(non_camel_case_types)]
+                    struct GiveUpUnitSvc<T: WorkOrderService>(pub Arc<T>);
+                    impl<
+                        T: WorkOrderService,
+                    > tonic::server::UnaryService<super::GiveUpUnitRequest>
+                    for GiveUpUnitSvc<T> {
+                        type Response = super::GiveUpUnitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GiveUpUnitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkOrderService>::give_up_unit(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GiveUpUnitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -5419,10 +5740,59 @@ pub struct ReportScrapRequest {
     /// A remark in the ledger, at most 256 characters.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// Who did it, in the station's word, at most 64 characters; empty: not said.
+    #[prost(string, tag = "4")]
+    pub operator: ::prost::alloc::string::String,
 }
 /// The unit is recorded as scrapped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportScrapResponse {
+    /// The order's counts after it.
+    #[prost(message, optional, tag = "1")]
+    pub counts: ::core::option::Option<WorkOrderCounts>,
+}
+/// Gives up a serial number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportGiveUpRequest {
+    /// The order whose quota it is spent from.
+    #[prost(string, tag = "1")]
+    pub work_order: ::prost::alloc::string::String,
+    /// The serial number, with the order's product.
+    #[prost(message, optional, tag = "2")]
+    pub device: ::core::option::Option<DeviceId>,
+    /// A remark in the ledger, at most 256 characters.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Who did it, in the station's word, at most 64 characters; empty: not said.
+    #[prost(string, tag = "4")]
+    pub operator: ::prost::alloc::string::String,
+}
+/// The serial number is given up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportGiveUpResponse {
+    /// The order's counts after it.
+    #[prost(message, optional, tag = "1")]
+    pub counts: ::core::option::Option<WorkOrderCounts>,
+}
+/// Allows a unit one more birth certificate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestReworkRequest {
+    /// The order it was made under.
+    #[prost(string, tag = "1")]
+    pub work_order: ::prost::alloc::string::String,
+    /// The unit.
+    #[prost(message, optional, tag = "2")]
+    pub device: ::core::option::Option<DeviceId>,
+    /// A remark in the ledger, at most 256 characters.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Who did it, in the station's word, at most 64 characters; empty: not said.
+    #[prost(string, tag = "4")]
+    pub operator: ::prost::alloc::string::String,
+}
+/// One more birth certificate is allowed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestReworkResponse {
     /// The order's counts after it.
     #[prost(message, optional, tag = "1")]
     pub counts: ::core::option::Option<WorkOrderCounts>,
@@ -5447,6 +5817,8 @@ pub enum UnitState {
     Reserved = 6,
     /// It was out when its reservation was withdrawn: no unit ever gets it.
     Withdrawn = 7,
+    /// It was given up before a unit had a certificate for it: no unit ever gets it.
+    GivenUp = 8,
 }
 impl UnitState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5463,6 +5835,7 @@ impl UnitState {
             Self::Gone => "UNIT_STATE_GONE",
             Self::Reserved => "UNIT_STATE_RESERVED",
             Self::Withdrawn => "UNIT_STATE_WITHDRAWN",
+            Self::GivenUp => "UNIT_STATE_GIVEN_UP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5476,6 +5849,7 @@ impl UnitState {
             "UNIT_STATE_GONE" => Some(Self::Gone),
             "UNIT_STATE_RESERVED" => Some(Self::Reserved),
             "UNIT_STATE_WITHDRAWN" => Some(Self::Withdrawn),
+            "UNIT_STATE_GIVEN_UP" => Some(Self::GivenUp),
             _ => None,
         }
     }
@@ -5803,6 +6177,62 @@ pub mod provisioning_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Gives up a serial number for which no unit ever got a certificate, and which no other station has
+        /// reserved: it stays spent, and no unit gets it. Idempotent.
+        pub async fn report_give_up(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportGiveUpRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportGiveUpResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.ProvisioningService/ReportGiveUp",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.ProvisioningService", "ReportGiveUp"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Allows a unit one more birth certificate, with a new key: its board was replaced. Refused once it
+        /// enrolled. Idempotent until it is used.
+        pub async fn request_rework(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RequestReworkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RequestReworkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.ProvisioningService/RequestRework",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.ProvisioningService", "RequestRework"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -5898,6 +6328,24 @@ pub mod provisioning_service_server {
             request: tonic::Request<super::ReportScrapRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ReportScrapResponse>,
+            tonic::Status,
+        >;
+        /// Gives up a serial number for which no unit ever got a certificate, and which no other station has
+        /// reserved: it stays spent, and no unit gets it. Idempotent.
+        async fn report_give_up(
+            &self,
+            request: tonic::Request<super::ReportGiveUpRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportGiveUpResponse>,
+            tonic::Status,
+        >;
+        /// Allows a unit one more birth certificate, with a new key: its board was replaced. Refused once it
+        /// enrolled. Idempotent until it is used.
+        async fn request_rework(
+            &self,
+            request: tonic::Request<super::RequestReworkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RequestReworkResponse>,
             tonic::Status,
         >;
     }
@@ -6355,6 +6803,98 @@ pub mod provisioning_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/touchmark.v1.ProvisioningService/ReportGiveUp" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportGiveUpSvc<T: ProvisioningService>(pub Arc<T>);
+                    impl<
+                        T: ProvisioningService,
+                    > tonic::server::UnaryService<super::ReportGiveUpRequest>
+                    for ReportGiveUpSvc<T> {
+                        type Response = super::ReportGiveUpResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReportGiveUpRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProvisioningService>::report_give_up(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportGiveUpSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.ProvisioningService/RequestRework" => {
+                    #[allow(non_camel_case_types)]
+                    struct RequestReworkSvc<T: ProvisioningService>(pub Arc<T>);
+                    impl<
+                        T: ProvisioningService,
+                    > tonic::server::UnaryService<super::RequestReworkRequest>
+                    for RequestReworkSvc<T> {
+                        type Response = super::RequestReworkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RequestReworkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProvisioningService>::request_rework(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RequestReworkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -6583,6 +7123,12 @@ pub enum Reason {
     /// The unit was made while the CA could not be asked, and was refused its certificate for good: its serial
     /// number is spent.
     RefusedAfterDeferral = 88,
+    /// The order waits for the rest of its manifest, or too many orders do.
+    ManifestIncomplete = 91,
+    /// A part of a manifest does not follow what is on record, or the whole is not what was announced.
+    ManifestMismatch = 92,
+    /// The serial number was given up before a unit had a certificate for it.
+    UnitGivenUp = 93,
     /// Nothing signs documents at this CA, or its certificate has expired or is revoked.
     DocumentSignerMissing = 94,
     /// The work order is not closed, so it has no closing report.
@@ -6684,6 +7230,9 @@ impl Reason {
             Self::CertificateNotYetIssued => "CERTIFICATE_NOT_YET_ISSUED",
             Self::DeferralNotAllowed => "DEFERRAL_NOT_ALLOWED",
             Self::RefusedAfterDeferral => "REFUSED_AFTER_DEFERRAL",
+            Self::ManifestIncomplete => "MANIFEST_INCOMPLETE",
+            Self::ManifestMismatch => "MANIFEST_MISMATCH",
+            Self::UnitGivenUp => "UNIT_GIVEN_UP",
             Self::DocumentSignerMissing => "DOCUMENT_SIGNER_MISSING",
             Self::WorkOrderNotClosed => "WORK_ORDER_NOT_CLOSED",
         }
@@ -6780,6 +7329,9 @@ impl Reason {
             "CERTIFICATE_NOT_YET_ISSUED" => Some(Self::CertificateNotYetIssued),
             "DEFERRAL_NOT_ALLOWED" => Some(Self::DeferralNotAllowed),
             "REFUSED_AFTER_DEFERRAL" => Some(Self::RefusedAfterDeferral),
+            "MANIFEST_INCOMPLETE" => Some(Self::ManifestIncomplete),
+            "MANIFEST_MISMATCH" => Some(Self::ManifestMismatch),
+            "UNIT_GIVEN_UP" => Some(Self::UnitGivenUp),
             "DOCUMENT_SIGNER_MISSING" => Some(Self::DocumentSignerMissing),
             "WORK_ORDER_NOT_CLOSED" => Some(Self::WorkOrderNotClosed),
             _ => None,

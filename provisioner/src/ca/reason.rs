@@ -47,6 +47,7 @@ fn subject(reason: Reason) -> Subject {
         | Reason::WorkOrderExpired
         | Reason::WorkOrderNotYetOpen
         | Reason::WorkOrderNotFound
+        | Reason::ManifestIncomplete
         | Reason::TooManyReserved => Subject::WorkOrder,
         Reason::ClientCertificateRequired
         | Reason::ClientCertificateUnknown
@@ -131,7 +132,9 @@ fn subject(reason: Reason) -> Subject {
         | Reason::UnitReserved
         | Reason::CertificateNotYetIssued
         | Reason::DeferralNotAllowed
-        | Reason::RefusedAfterDeferral => Subject::Unit,
+        | Reason::RefusedAfterDeferral
+        | Reason::ManifestMismatch
+        | Reason::UnitGivenUp => Subject::Unit,
     }
 }
 
@@ -151,9 +154,8 @@ fn ends_the_order(reason: &str) -> bool {
 
 pub(crate) fn exit_status(reason: &str) -> Status {
     match (Reason::from_str_name(reason), reason) {
-        (Some(Reason::WorkOrderPaused | Reason::WorkOrderNotYetOpen), _) | (None, CA_UNREACHABLE) => {
-            Status::Later
-        }
+        (Some(Reason::WorkOrderPaused | Reason::WorkOrderNotYetOpen | Reason::ManifestIncomplete), _)
+        | (None, CA_UNREACHABLE) => Status::Later,
         _ if ends_the_order(reason) => Status::NotGood,
         (Some(reason), _) if subject(reason) == Subject::Credential => Status::Unusable,
         (None, CLOCK | "UNAUTHENTICATED") => Status::Unusable,

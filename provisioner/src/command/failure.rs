@@ -47,8 +47,8 @@ pub(crate) enum Failure {
     Signals(#[source] std::io::Error),
     #[error("standard output cannot be written")]
     Print(#[source] std::io::Error),
-    #[error("not confirmed; nothing was scrapped")]
-    NotConfirmed { units: usize },
+    #[error("not confirmed; nothing was {done}")]
+    NotConfirmed { units: usize, done: &'static str },
     /// A task of the line panicked.
     #[error("the line broke: {0}")]
     Line(String),
@@ -68,7 +68,7 @@ impl Failure {
                 complaint.reason = Some(refusal.reason.clone());
                 complaint
             }
-            Self::NotConfirmed { units } => {
+            Self::NotConfirmed { units, .. } => {
                 complaint.next(format!("type the number on a terminal, or say --confirm {units} or --yes"))
             }
             _ => complaint,

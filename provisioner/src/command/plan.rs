@@ -337,6 +337,7 @@ fn describe(
     let state = match order.state() {
         v1::WorkOrderState::Paused => " (paused)",
         v1::WorkOrderState::Closed => " (closed)",
+        v1::WorkOrderState::Incomplete => " (incomplete)",
         v1::WorkOrderState::Open | v1::WorkOrderState::Unspecified => "",
     };
     let mut text = format!(

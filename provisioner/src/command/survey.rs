@@ -50,7 +50,8 @@ pub(super) async fn clear_superseded(
             let serial_status = serial_status(unit);
             let is_rework = serial_status == SerialStatus::Rework;
             reworks += u64::from(is_rework);
-            if let SerialStatus::Taken(taken @ (Taken::Gone | Taken::Revoked), _) = serial_status
+            if let SerialStatus::Taken(taken @ (Taken::Gone | Taken::Revoked | Taken::GivenUp), _) =
+                serial_status
                 && let Some(unit) = known.units.get_mut(device)
             {
                 unit.taken = Some(taken);
@@ -180,11 +181,8 @@ impl Survey<'_> {
         &mut self,
         serials: &mut (impl Iterator<Item = DeviceSerial> + Send),
     ) -> Result<(), Failure> {
-        // The rest is the CA's to say when it reserves: a range may have ten million.
         let mut surveyed = 0;
-        while !self.has_enough()
-            && (surveyed < SURVEYED_MAX || (!self.has_units() && self.found.len() < SURVEYED_MAX))
-        {
+        while self.goes_on(surveyed) {
             surveyed += UNITS_MAX;
             let chunk: Vec<DeviceSerial> = serials.by_ref().take(UNITS_MAX).collect();
             if chunk.is_empty() {
@@ -201,8 +199,9 @@ impl Survey<'_> {
     }
 
     async fn of_manifest(&mut self, done: &BTreeSet<DeviceSerial>) -> Result<(), Failure> {
-        let mut after = String::new();
-        loop {
+        let (mut after, mut surveyed) = (String::new(), 0);
+        while self.goes_on(surveyed) {
+            surveyed += UNITS_MAX;
             let answer = self.ca.units(self.work_order, Vec::new(), after).await?;
             for unit in &answer.units {
                 let serial: DeviceSerial = unit.serial.parse().map_err(|_| {
@@ -216,10 +215,18 @@ impl Survey<'_> {
                 Some(last) if answer.more => after = last.serial.clone(),
                 _ => {
                     self.ended = true;
-                    return Ok(());
+                    break;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Whether more serial numbers are looked at. The rest is the CA's to say when it reserves: a range may
+    /// have ten million, a manifest a million.
+    fn goes_on(&self, surveyed: usize) -> bool {
+        let more = surveyed < SURVEYED_MAX || (!self.has_units() && self.found.len() < SURVEYED_MAX);
+        more && !self.has_enough()
     }
 
     fn sort(&mut self, serial: DeviceSerial, unit: &v1::Unit) {
@@ -227,7 +234,10 @@ impl Survey<'_> {
         let is_made = birth_serial_number(unit).is_some() && !unit.other_order;
         self.made_elsewhere = self.made_elsewhere.saturating_sub(u64::from(is_made));
         match serial_status {
-            SerialStatus::Taken(taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked), _)
+            SerialStatus::Taken(
+                taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked | Taken::GivenUp),
+                _,
+            )
             | SerialStatus::Taken(taken @ Taken::OtherStation, true) => {
                 *self.taken.entry(taken.name()).or_default() += 1;
             }

@@ -206,8 +206,8 @@ pub(crate) enum Taken {
         "the certificates of the unit with this serial number are revoked; `touchmark device rework` allows it another one"
     )]
     Revoked,
-    /// This station gave it up before a unit had a certificate under it.
-    #[error("this serial number was given up at this station (`touchmark-station scrap`)")]
+    /// It was given up before a unit had a certificate under it.
+    #[error("this serial number was given up (`touchmark-station give-up`): no unit gets it")]
     GivenUp,
 }
 

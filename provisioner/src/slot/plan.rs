@@ -206,6 +206,9 @@ pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> O
     let rfc3339 = |time| humantime::format_rfc3339_seconds(time);
     let (reason, why) = match order.state() {
         v1::WorkOrderState::Paused => (Reason::WorkOrderPaused, "is paused".to_owned()),
+        v1::WorkOrderState::Incomplete => {
+            (Reason::ManifestIncomplete, "waits for the rest of its manifest".to_owned())
+        }
         v1::WorkOrderState::Closed => (Reason::WorkOrderClosed, "is closed".to_owned()),
         v1::WorkOrderState::Open | v1::WorkOrderState::Unspecified => {
             match (bound(&order.opens_at), bound(&order.closes_at)) {

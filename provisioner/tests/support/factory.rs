@@ -284,6 +284,24 @@ impl ProvisioningService for Ca {
         records.scrapped.insert(serial, reason);
         Ok(Response::new(v1::ReportScrapResponse::default()))
     }
+
+    async fn report_give_up(
+        &self,
+        request: Request<v1::ReportGiveUpRequest>,
+    ) -> Result<Response<v1::ReportGiveUpResponse>, Status> {
+        let serial = request.into_inner().device.unwrap().serial;
+        match self.0.lock().unwrap().issued.contains_key(&serial) {
+            true => Err(refused(tonic::Code::AlreadyExists, "DEVICE_ALREADY_ISSUED")),
+            false => Ok(Response::new(v1::ReportGiveUpResponse::default())),
+        }
+    }
+
+    async fn request_rework(
+        &self,
+        _: Request<v1::RequestReworkRequest>,
+    ) -> Result<Response<v1::RequestReworkResponse>, Status> {
+        Err(Status::unimplemented("not needed here"))
+    }
 }
 
 /// What the devices behind one TCP port keep, by serial.

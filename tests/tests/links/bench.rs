@@ -85,14 +85,7 @@ impl Run {
     pub(crate) fn passed(&self, units: u64, what: &str) {
         assert_eq!(self.status, 0, "{what}: {self:#?}");
         assert_eq!(self.summary["passed"], units, "{what}: {self:#?}");
-        let expected = WorkOrderCounts {
-            issued: units,
-            confirmed: units,
-            scrapped: 0,
-            reworked: 0,
-            reserved: 0,
-            withdrawn: 0,
-        };
+        let expected = WorkOrderCounts { issued: units, confirmed: units, ..WorkOrderCounts::default() };
         assert_eq!(self.counts, expected, "{what}");
     }
 

@@ -11,6 +11,8 @@ pub enum Operation {
     IssueBirthCertificate,
     ConfirmUnit,
     ReportScrap,
+    ReportGiveUp,
+    RequestRework,
     ReadOwnWorkOrder,
     ReadUnits,
     ReserveUnits,
@@ -38,6 +40,9 @@ pub enum Operation {
     ListPrincipals,
     RevokePrincipal,
     CreateWorkOrder,
+    AppendManifest,
+    ScrapUnit,
+    GiveUpUnit,
     ReadWorkOrder,
     ListWorkOrders,
     PauseWorkOrder,
@@ -63,6 +68,9 @@ impl Operation {
         matches!(
             self,
             ReportScrap
+                | ReportGiveUp
+                | ScrapUnit
+                | GiveUpUnit
                 | ReadOwnWorkOrder
                 | ReturnUnits
                 | ReadTrustBundle
@@ -105,6 +113,8 @@ pub fn allowed_to(kind: CallerKind) -> &'static [Operation] {
             IssueBirthCertificate,
             ConfirmUnit,
             ReportScrap,
+            ReportGiveUp,
+            RequestRework,
             ReadOwnWorkOrder,
             ReadUnits,
             ReserveUnits,
@@ -130,6 +140,9 @@ pub fn allowed_to(kind: CallerKind) -> &'static [Operation] {
             ListPrincipals,
             RevokePrincipal,
             CreateWorkOrder,
+            AppendManifest,
+            ScrapUnit,
+            GiveUpUnit,
             ReadWorkOrder,
             ListWorkOrders,
             PauseWorkOrder,

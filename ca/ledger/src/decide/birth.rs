@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use identity::{DeviceId, KeyFingerprint, Principal, Role, SerialNumber};
 
-use super::{Outcome, Rules, Stop, record};
+use super::{Outcome, Rules, Stop, Words, record};
 use crate::deferral::may_have_made;
 use crate::{
     CertificateStatus, Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, RevokedCertificate, View,
@@ -74,7 +74,7 @@ impl<V: View> Rules<'_, V> {
         caller: Option<&Principal>,
         work_order: WorkOrderId,
         device: &DeviceId,
-        reason: &str,
+        words: Words<'_>,
     ) -> Outcome<Decision, V> {
         let known = self.unit_of_order(caller, work_order, device)?;
         if let (true, Some(entry)) = (known.flags.scrapped, known.changed) {
@@ -89,13 +89,13 @@ impl<V: View> Rules<'_, V> {
         }
         // A unit that passed, of an order that ended, has left the factory: a stolen station does not revoke
         // the fleet that it once made.
-        let state = self.order_of_station(caller, work_order)?.state;
+        let state = self.order_of_caller(caller, work_order)?.state;
         if state == WorkOrderState::Closed && known.flags.confirmed {
             return Err(Conflict::WorkOrderNotOpen { work_order, state }.into());
         }
         let revoked = self.not_yet_revoked(device)?;
-        let reason = reason.to_owned();
-        Ok(record(Event::UnitScrapped { work_order, device: device.clone(), reason, revoked }))
+        let (reason, operator) = (words.reason.to_owned(), words.operator.to_owned());
+        Ok(record(Event::UnitScrapped { work_order, device: device.clone(), reason, revoked, operator }))
     }
 
     /// Those of the device's certificates that a revocation still has to name, each with the date that it
@@ -145,13 +145,13 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// The unit, if it was made under this order and the caller may use the order.
-    fn unit_of_order(
+    pub(super) fn unit_of_order(
         &self,
         caller: Option<&Principal>,
         work_order: WorkOrderId,
         device: &DeviceId,
     ) -> Outcome<DeviceFacts, V> {
-        self.order_of_station(caller, work_order)?;
+        self.order_of_caller(caller, work_order)?;
         match self.view.device(device)? {
             Some(known) if known.work_order == work_order => Ok(known),
             Some(known) => Err(self.of_another_order(caller, &known)?.into()),
@@ -161,12 +161,26 @@ impl<V: View> Rules<'_, V> {
 
     /// The refusal for a unit of another order. A station is told which one only if that order names it.
     fn of_another_order(&self, caller: Option<&Principal>, known: &DeviceFacts) -> Outcome<Conflict, V> {
-        let work_order = match self.order_of_station(caller, known.work_order) {
+        let work_order = match self.order_of_caller(caller, known.work_order) {
             Ok(order) => Some(order.id),
             Err(Stop::Conflict(_)) => None,
             Err(stop) => return Err(stop),
         };
         Ok(Conflict::DeviceOfAnotherWorkOrder { device: known.id.clone(), work_order })
+    }
+
+    /// The order, if the caller is an operator, or a station that it names.
+    pub(super) fn order_of_caller(
+        &self,
+        caller: Option<&Principal>,
+        work_order: WorkOrderId,
+    ) -> Outcome<WorkOrderFacts, V> {
+        match caller {
+            Some(Principal::Named { role: Role::Operator, .. }) => {
+                self.view.work_order(work_order)?.ok_or_else(|| Conflict::NoSuchWorkOrder(work_order).into())
+            }
+            _ => self.order_of_station(caller, work_order),
+        }
     }
 
     /// The order, if it names the caller. Others are not told that it exists.
@@ -207,6 +221,9 @@ impl<V: View> Rules<'_, V> {
         made_at: Option<SystemTime>,
     ) -> Outcome<(), V> {
         let (work_order, terms) = (order.id, &order.terms);
+        if self.view.given_up(device)?.is_some() {
+            return Err(Conflict::UnitGivenUp(device.clone()).into());
+        }
         let reservation = self.reserved_for(caller, order, device)?;
         if let Some(made_at) = made_at {
             let reservation = reservation.as_ref().ok_or_else(|| Conflict::NotReserved(device.clone()))?;
@@ -232,7 +249,7 @@ impl<V: View> Rules<'_, V> {
     }
 }
 
-fn order_is_not_stopped(order: &WorkOrderFacts) -> Result<(), Conflict> {
+pub(super) fn order_is_not_stopped(order: &WorkOrderFacts) -> Result<(), Conflict> {
     match order.state {
         WorkOrderState::Open => Ok(()),
         state => Err(Conflict::WorkOrderNotOpen { work_order: order.id, state }),

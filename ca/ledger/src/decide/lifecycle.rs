@@ -1,10 +1,10 @@
 //! Holding, releasing, retiring and reworking devices. Who may do so is settled before (roles); here is what
 //! may follow what.
 
-use identity::DeviceId;
+use identity::{DeviceId, Principal, Role};
 
-use super::{Outcome, Rules, record};
-use crate::{CertificateStatus, Conflict, Decision, DeviceFacts, DeviceFlags, Event, View};
+use super::{Outcome, Rules, Words, record};
+use crate::{CertificateStatus, Conflict, Decision, DeviceFacts, DeviceFlags, Event, View, WorkOrderId};
 
 impl<V: View> Rules<'_, V> {
     pub(super) fn hold(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V> {
@@ -43,16 +43,31 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// R-LIFE-12: within the order's window, so that nobody can wait for a factory that is long closed.
-    pub(super) fn allow_rework(&self, device: &DeviceId) -> Outcome<Decision, V> {
-        let known = self.known(device)?;
+    pub(super) fn allow_rework(
+        &self,
+        caller: Option<&Principal>,
+        work_order: Option<WorkOrderId>,
+        device: &DeviceId,
+        words: Words<'_>,
+    ) -> Outcome<Decision, V> {
+        let known = match (caller, work_order) {
+            (Some(Principal::Named { role: Role::Operator, .. }), None) => self.known(device)?,
+            (_, Some(work_order)) => self.unit_of_order(caller, work_order, device)?,
+            (_, None) => return Err(Conflict::NoSuchDevice(device.clone()).into()),
+        };
         known.still_lives()?;
+        // A unit that enrolled is its owner's: a stolen station does not take it out of the field.
+        if work_order.is_some() && known.operational.is_some() {
+            return Err(Conflict::DeviceInUse(device.clone()).into());
+        }
         if let (true, Some(entry)) = (known.flags.rework, known.changed) {
             return Ok(Decision::Replay(entry));
         }
         let order = self.view.work_order(known.work_order)?;
         let order = order.ok_or(Conflict::NoSuchWorkOrder(known.work_order))?;
         self.order_is_open(&order)?;
-        Ok(record(Event::ReworkAllowed(device.clone())))
+        let (reason, operator) = (words.reason.to_owned(), words.operator.to_owned());
+        Ok(record(Event::ReworkAllowed { device: device.clone(), reason, operator }))
     }
 
     /// Those of the device's certificates that are worth this.

@@ -119,6 +119,7 @@ impl<V: View> Rules<'_, V> {
             Some(unit) if unit.withdrawn => Some(Conflict::UnitWithdrawn(device)),
             Some(_) => Some(Conflict::UnitReserved(device)),
             None if self.view.is_born(&device)? => Some(Conflict::UnitMade(device)),
+            None if self.view.given_up(&device)?.is_some() => Some(Conflict::UnitGivenUp(device)),
             None => None,
         })
     }
@@ -187,7 +188,7 @@ impl<V: View> Rules<'_, V> {
     }
 }
 
-fn station_of(caller: Option<&Principal>) -> Option<&PrincipalName> {
+pub(super) fn station_of(caller: Option<&Principal>) -> Option<&PrincipalName> {
     match caller {
         Some(Principal::Named { role: Role::Station, name }) => Some(name),
         _ => None,

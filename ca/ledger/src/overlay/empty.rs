@@ -9,7 +9,7 @@ use identity::{
 };
 
 use crate::{
-    AlarmPair, CertificateFacts, DeviceFacts, JobFacts, JobId, PrincipalFacts, RequestFacts,
+    AlarmPair, CertificateFacts, DeviceFacts, EntryNumber, JobFacts, JobId, PrincipalFacts, RequestFacts,
     ReservationFacts, ReservationId, ReservedUnit, View, WorkOrderFacts, WorkOrderId,
 };
 
@@ -46,6 +46,14 @@ impl View for EmptyView {
 
     fn work_orders(&self) -> Result<u64, Infallible> {
         Ok(0)
+    }
+
+    fn incomplete_orders(&self) -> Result<Vec<WorkOrderId>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    fn given_up(&self, _: &DeviceId) -> Result<Option<EntryNumber>, Infallible> {
+        Ok(None)
     }
 
     fn reservation(&self, _: ReservationId) -> Result<Option<ReservationFacts>, Infallible> {

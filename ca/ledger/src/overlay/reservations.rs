@@ -6,7 +6,9 @@ use std::ops::Bound;
 use identity::{DeviceId, DeviceSerial, PrincipalName};
 
 use super::Overlay;
-use crate::{Entry, ReservationChange, ReservationFacts, ReservationId, ReservedUnit, View, WorkOrderId};
+use crate::{
+    Entry, EntryNumber, ReservationChange, ReservationFacts, ReservationId, ReservedUnit, View, WorkOrderId,
+};
 
 /// Rows of reservations that differ from those of the base.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub(super) struct Reservations {
     pub(super) out: HashMap<PrincipalName, u64>,
     /// Where the last search of an order ended.
     pub(super) passed: HashMap<WorkOrderId, DeviceSerial>,
+    /// Units whose serial numbers were given up, and the entries that did.
+    pub(super) given_up: HashMap<DeviceId, EntryNumber>,
     /// Whether a serial number is among those that were returned.
     returned: BTreeMap<(WorkOrderId, DeviceSerial), bool>,
 }
@@ -108,9 +112,31 @@ impl<B: View> Overlay<B> {
         device: &DeviceId,
         work_order: WorkOrderId,
     ) -> Result<(), B::Fault> {
+        self.take_out(device, work_order, |known| known.issued += 1)
+    }
+
+    /// The serial number of the unit is given up: it is neither out nor free.
+    pub(super) fn give_up(
+        &mut self,
+        entry: &Entry,
+        work_order: WorkOrderId,
+        device: &DeviceId,
+    ) -> Result<(), B::Fault> {
+        self.take_out(device, work_order, |known| known.given_up += 1)?;
+        self.reservations.returned.insert((work_order, device.serial.clone()), false);
+        self.reservations.given_up.insert(device.clone(), entry.number);
+        self.change_order(work_order, |order| order.counts.count_given_up())
+    }
+
+    fn take_out(
+        &mut self,
+        device: &DeviceId,
+        work_order: WorkOrderId,
+        count: impl FnOnce(&mut ReservationFacts),
+    ) -> Result<(), B::Fault> {
         if let Some(unit) = self.reserved_unit(device)? {
             self.reservations.units.insert(device.clone(), None);
-            self.change_reservation(unit.reservation, 1, |known| known.issued += 1)?;
+            self.change_reservation(unit.reservation, 1, count)?;
             self.change_order(work_order, |order| order.counts.count_home(1))?;
         }
         if let Some(returned) = self.reservations.returned.get_mut(&(work_order, device.serial.clone())) {

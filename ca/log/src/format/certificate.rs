@@ -1,10 +1,9 @@
 //! Certificates, units and work orders on disk.
 
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use identity::{DeviceId, IssuerName, KeyFingerprint, ProfileName, Role, SerialNumber, Validity};
-use ledger::{Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
+use ledger::{ManifestOutline, SerialList, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
 
 use super::{milliseconds, octets, proto, serial_number, time};
 
@@ -48,8 +47,11 @@ impl proto::WorkOrderTerms {
     pub(super) fn of(work_order: WorkOrderId, terms: &WorkOrderTerms) -> Self {
         let (pattern, manifest) = match &terms.serials {
             Serials::Pattern(pattern) => (pattern.to_string(), Vec::new()),
-            Serials::Manifest(serials) => (String::new(), serials.iter().map(ToString::to_string).collect()),
+            // What was announced follows in entries of its own.
+            Serials::Manifest(serials) if serials.outline().is_some() => (String::new(), Vec::new()),
+            Serials::Manifest(serials) => (String::new(), serials.texts().map(str::to_owned).collect()),
         };
+        let outline = terms.serials.outline();
         Self {
             work_order: work_order.0,
             product: terms.product.to_string(),
@@ -60,14 +62,23 @@ impl proto::WorkOrderTerms {
             stations: terms.stations.iter().map(ToString::to_string).collect(),
             opens_at_ms: terms.opens_at.map(milliseconds),
             closes_at_ms: terms.closes_at.map(milliseconds),
+            manifest_length: outline.map_or(0, |outline| outline.len),
+            manifest_sha256: outline.map(|outline| octets(&outline.sha256)).unwrap_or_default(),
         }
     }
 
     pub(super) fn terms(self) -> Option<WorkOrderTerms> {
         let serials = match self.pattern.as_str() {
-            "" => Serials::Manifest(Arc::new(
+            "" if self.manifest_length > 0 => {
+                let sha256 = (&*self.manifest_sha256).try_into().ok()?;
+                Serials::Manifest(SerialList::announced(ManifestOutline {
+                    len: self.manifest_length,
+                    sha256,
+                }))
+            }
+            "" => Serials::Manifest(
                 self.manifest.iter().map(|serial| serial.parse().ok()).collect::<Option<_>>()?,
-            )),
+            ),
             pattern => Serials::Pattern(pattern.parse().ok()?),
         };
         Some(WorkOrderTerms {

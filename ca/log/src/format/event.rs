@@ -1,7 +1,9 @@
 //! What happened, as an event of the ledger and as a field of `Entry`.
 
+use std::sync::Arc;
+
 use identity::{DeviceId, DeviceSerial, Principal, RevocationReason};
-use ledger::{Event, Holder, JobId, ReservationId, WorkOrderId};
+use ledger::{Event, Holder, JobId, ReservationId, SerialPart, WorkOrderId};
 
 use super::proto::{self, entry::Event as Record};
 use super::revocation::{self, DOCUMENT_SIGNER, ISSUER_PREFIX};
@@ -21,6 +23,11 @@ impl From<&Event> for Record {
             Event::WorkOrderCreated { work_order, terms } => {
                 Self::WorkOrderCreated(proto::WorkOrderTerms::of(*work_order, terms))
             }
+            Event::ManifestPart { work_order, serials, last } => Self::ManifestPart(proto::ManifestPart {
+                work_order: work_order.0,
+                serials: serials.texts().map(str::to_owned).collect(),
+                last: *last,
+            }),
             Event::WorkOrderPaused(work_order) => Self::WorkOrderPaused(work_order.0),
             Event::WorkOrderResumed(work_order) => Self::WorkOrderResumed(work_order.0),
             Event::WorkOrderClosed(work_order) => Self::WorkOrderClosed(work_order.0),
@@ -57,11 +64,21 @@ impl From<&Event> for Record {
                 work_order: work_order.0,
                 ..proto::Unit::of(device, serial_number)
             }),
-            Event::UnitScrapped { work_order, device, reason, revoked } => Self::UnitScrapped(proto::Unit {
+            Event::UnitScrapped { work_order, device, reason, revoked, operator } => {
+                Self::UnitScrapped(proto::Unit {
+                    work_order: work_order.0,
+                    device: device.to_string(),
+                    reason: reason.clone(),
+                    revoked: revocation::records(revoked),
+                    operator: operator.clone(),
+                    ..proto::Unit::default()
+                })
+            }
+            Event::UnitGivenUp { work_order, device, reason, operator } => Self::UnitGivenUp(proto::Unit {
                 work_order: work_order.0,
                 device: device.to_string(),
                 reason: reason.clone(),
-                revoked: revocation::records(revoked),
+                operator: operator.clone(),
                 ..proto::Unit::default()
             }),
             Event::OperationalIssued { device, parent, certificate } => {
@@ -150,7 +167,16 @@ impl From<&Event> for Record {
                 revoked: revocation::records(revoked),
                 ..proto::DeviceEvent::default()
             }),
-            Event::ReworkAllowed(device) => Self::ReworkAllowed(device.to_string()),
+            // As versions before these words wrote it.
+            Event::ReworkAllowed { device, reason, operator } if reason.is_empty() && operator.is_empty() => {
+                Self::ReworkAllowed(device.to_string())
+            }
+            Event::ReworkAllowed { device, reason, operator } => Self::ReworkOrdered(proto::Unit {
+                device: device.to_string(),
+                reason: reason.clone(),
+                operator: operator.clone(),
+                ..proto::Unit::default()
+            }),
             Event::RotationRequested(terms) => Self::RotationRequested(proto::RotationRequested {
                 selection: Some((&terms.selection).into()),
                 spread_ms: u64::try_from(terms.spread.as_millis()).unwrap_or(u64::MAX),
@@ -176,6 +202,11 @@ pub(super) fn of(record: Record) -> Option<Event> {
         Record::WorkOrderCreated(record) => {
             Event::WorkOrderCreated { work_order: WorkOrderId(record.work_order), terms: record.terms()? }
         }
+        Record::ManifestPart(record) => Event::ManifestPart {
+            work_order: WorkOrderId(record.work_order),
+            serials: Arc::new(SerialPart::of_rising(&device_serials(&record.serials)?)?),
+            last: record.last,
+        },
         Record::WorkOrderPaused(id) => Event::WorkOrderPaused(WorkOrderId(id)),
         Record::WorkOrderResumed(id) => Event::WorkOrderResumed(WorkOrderId(id)),
         Record::WorkOrderClosed(id) => Event::WorkOrderClosed(WorkOrderId(id)),
@@ -216,6 +247,13 @@ pub(super) fn of(record: Record) -> Option<Event> {
             device: record.device.parse().ok()?,
             reason: record.reason,
             revoked: revocation::revoked_certificates(&record.revoked)?,
+            operator: record.operator,
+        },
+        Record::UnitGivenUp(record) => Event::UnitGivenUp {
+            work_order: WorkOrderId(record.work_order),
+            device: record.device.parse().ok()?,
+            reason: record.reason,
+            operator: record.operator,
         },
         Record::OperationalIssued(record) => Event::OperationalIssued {
             device: record.holder.parse::<DeviceId>().ok()?,
@@ -249,7 +287,16 @@ pub(super) fn of(record: Record) -> Option<Event> {
         Record::DeviceHeld(record) => record.held()?,
         Record::DeviceReleased(record) => record.released()?,
         Record::DeviceRetired(record) => record.retired()?,
-        Record::ReworkAllowed(device) => Event::ReworkAllowed(device.parse().ok()?),
+        Record::ReworkAllowed(device) => Event::ReworkAllowed {
+            device: device.parse().ok()?,
+            reason: String::new(),
+            operator: String::new(),
+        },
+        Record::ReworkOrdered(record) => Event::ReworkAllowed {
+            device: record.device.parse().ok()?,
+            reason: record.reason,
+            operator: record.operator,
+        },
         Record::RotationRequested(record) => record.event()?,
         Record::TimeConfirmed(record) => Event::TimeConfirmed(time(record.before_ms)?),
     })

@@ -19,7 +19,7 @@ pub struct Entry {
     pub remark: ::prost::alloc::string::String,
     #[prost(
         oneof = "entry::Event",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 40"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 37, 38, 39, 40"
     )]
     pub event: ::core::option::Option<entry::Event>,
 }
@@ -84,6 +84,13 @@ pub mod entry {
         UnitsReturned(super::UnitsHome),
         #[prost(message, tag = "35")]
         ReservationWithdrawn(super::UnitsHome),
+        #[prost(message, tag = "37")]
+        ManifestPart(super::ManifestPart),
+        #[prost(message, tag = "38")]
+        UnitGivenUp(super::Unit),
+        /// As rework_allowed, with the words of whoever asked for it.
+        #[prost(message, tag = "39")]
+        ReworkOrdered(super::Unit),
         #[prost(message, tag = "40")]
         DocumentSignerInstalled(super::Certificate),
     }
@@ -151,7 +158,8 @@ pub struct RevokedCertificate {
 /// What became of one device.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Unit {
-    /// unit_confirmed, unit_scrapped: the order of its birth certificate.
+    /// unit_confirmed, unit_scrapped: the order of its birth certificate. unit_given_up: the order whose quota
+    /// it is spent from.
     #[prost(uint64, tag = "1")]
     pub work_order: u64,
     /// "PRODUCT/SERIAL".
@@ -160,7 +168,7 @@ pub struct Unit {
     /// The certificate that was confirmed.
     #[prost(bytes = "bytes", tag = "3")]
     pub serial_number: ::prost::bytes::Bytes,
-    /// unit_scrapped: in the operator's words.
+    /// unit_scrapped, unit_given_up, rework_ordered: in the operator's words.
     #[prost(string, tag = "4")]
     pub reason: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "5")]
@@ -169,6 +177,10 @@ pub struct Unit {
     /// absent: never.
     #[prost(uint64, optional, tag = "6")]
     pub parent_ends_ms: ::core::option::Option<u64>,
+    /// unit_scrapped, unit_given_up, rework_ordered: who did it at the station, in the station's word; empty: it
+    /// did not say.
+    #[prost(string, tag = "7")]
+    pub operator: ::prost::alloc::string::String,
 }
 /// What a work order allows.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -196,6 +208,24 @@ pub struct WorkOrderTerms {
     /// Milliseconds since 1970; absent: never.
     #[prost(uint64, optional, tag = "9")]
     pub closes_at_ms: ::core::option::Option<u64>,
+    /// The serial numbers of the manifest, if it follows in entries of its own (manifest_part); 0: it does not.
+    #[prost(uint64, tag = "10")]
+    pub manifest_length: u64,
+    /// SHA-256 over the serial numbers of that manifest as sorted bytes, a line feed behind each.
+    #[prost(bytes = "bytes", tag = "11")]
+    pub manifest_sha256: ::prost::bytes::Bytes,
+}
+/// The next serial numbers of an order's manifest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ManifestPart {
+    #[prost(uint64, tag = "1")]
+    pub work_order: u64,
+    /// Sorted, behind all that were recorded.
+    #[prost(string, repeated, tag = "2")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether it is the last part: the order is open from then on.
+    #[prost(bool, tag = "3")]
+    pub last: bool,
 }
 /// All credentials of a principal were revoked.
 #[derive(Clone, PartialEq, ::prost::Message)]

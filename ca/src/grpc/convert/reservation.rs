@@ -94,6 +94,7 @@ pub(in crate::grpc) fn reservation(facts: &ReservationFacts, now: SystemTime) ->
         issued: facts.issued,
         returned: facts.returned,
         withdrawn: facts.withdrawn,
+        given_up: facts.given_up,
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::time::SystemTime;
 
-use authority::{Caller, MadeUnit, Refused, UNITS_MAX, UnitOnRecord, UnitRecord, Units, UnitsAsked};
+use authority::{
+    Caller, MadeUnit, Refused, UNITS_MAX, UnitOnRecord, UnitRecord, UnitReport, Units, UnitsAsked,
+};
 use bytes::Bytes;
+use identity::DeviceSerial;
 use ledger::DeviceState;
 use proto::v1;
 
-use super::{bad, timestamp, work_order};
+use super::{bad, device_id, remark, timestamp, work_order, work_order_id};
 
 pub(in crate::grpc) fn units_asked(message: &v1::GetUnitsRequest) -> Result<UnitsAsked, Refused> {
     if message.serials.len() > UNITS_MAX {
@@ -47,6 +50,7 @@ fn unit(unit: &UnitOnRecord) -> v1::Unit {
     match &unit.record {
         UnitRecord::Free => of_state(v1::UnitState::Free),
         UnitRecord::Withdrawn => of_state(v1::UnitState::Withdrawn),
+        UnitRecord::GivenUp => of_state(v1::UnitState::GivenUp),
         UnitRecord::Out(out) => v1::Unit {
             other_order: out.other_order,
             other_station: out.reservation.is_none(),
@@ -62,6 +66,31 @@ fn unit(unit: &UnitOnRecord) -> v1::Unit {
         },
     }
 }
+
+/// What a station says of the end of a unit.
+pub(in crate::grpc) fn unit_report(
+    work_order: &str,
+    device: Option<v1::DeviceId>,
+    reason: &str,
+    operator: &str,
+) -> Result<UnitReport, Refused> {
+    if operator.chars().count() > OPERATOR_CHARACTERS_MAX {
+        return Err(bad("operator", format_args!("has at most {OPERATOR_CHARACTERS_MAX} characters")));
+    }
+    Ok(UnitReport {
+        work_order: work_order_id("work_order", work_order)?,
+        device: device_id(device)?,
+        reason: remark("reason", reason)?,
+        operator: remark("operator", operator)?,
+    })
+}
+
+pub(in crate::grpc) fn device_serial(field: &'static str, text: &str) -> Result<DeviceSerial, Refused> {
+    text.parse().map_err(|error: identity::DeviceIdError| bad(field, error))
+}
+
+/// A name, or the number of a badge.
+const OPERATOR_CHARACTERS_MAX: usize = 64;
 
 fn state_of(made: &MadeUnit) -> v1::UnitState {
     match made.state {

@@ -1,13 +1,13 @@
 //! Work orders.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use authority::Refused;
-use identity::{DeviceSerial, PrincipalName, ProfileName, SerialPattern};
+use identity::{DeviceIdError, DeviceSerial, PrincipalName, ProfileName, SerialPattern};
 use ledger::{
-    Conflict, MANIFEST_SERIALS_MAX, STATIONS_MAX, Serials, TermsRefusal, WorkOrderCounts, WorkOrderFacts,
-    WorkOrderId, WorkOrderState, WorkOrderTerms,
+    Conflict, MANIFEST_PART_SERIALS_MAX, MANIFEST_SERIALS_MAX, ManifestOutline, STATIONS_MAX, SerialList,
+    SerialPart, Serials, TermsRefusal, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState,
+    WorkOrderTerms,
 };
 use proto::v1;
 
@@ -28,7 +28,10 @@ pub(in crate::grpc) fn work_order_terms(
                 Serials::Pattern(text.parse::<SerialPattern>().map_err(|error| bad("pattern", error))?)
             }
             v1::create_work_order_request::Serials::Manifest(manifest) => {
-                Serials::Manifest(Arc::new(serial_manifest(&manifest.serials)?))
+                Serials::Manifest(serial_manifest(&manifest.serials)?)
+            }
+            v1::create_work_order_request::Serials::Outline(outline) => {
+                Serials::Manifest(SerialList::announced(manifest_outline(&outline)?))
             }
         };
     let profile = match message.profile.as_str() {
@@ -46,7 +49,7 @@ pub(in crate::grpc) fn work_order_terms(
     })
 }
 
-fn serial_manifest(serials: &[String]) -> Result<BTreeSet<DeviceSerial>, Refused> {
+fn serial_manifest(serials: &[String]) -> Result<SerialList, Refused> {
     if serials.len() as u64 > MANIFEST_SERIALS_MAX {
         return Err(Conflict::from(TermsRefusal::ManifestTooLong).into());
     }
@@ -57,7 +60,27 @@ fn serial_manifest(serials: &[String]) -> Result<BTreeSet<DeviceSerial>, Refused
             return Err(bad("manifest", format_args!("lists {text} twice")));
         }
     }
-    Ok(manifest)
+    Ok(manifest.into_iter().collect())
+}
+
+fn manifest_outline(outline: &v1::ManifestOutline) -> Result<ManifestOutline, Refused> {
+    let sha256 = (&*outline.sha256).try_into().map_err(|_| bad("outline.sha256", "has 32 bytes"))?;
+    match outline.length {
+        0 => Err(bad("outline.length", "is at least 1")),
+        len => Ok(ManifestOutline { len, sha256 }),
+    }
+}
+
+/// Sorted serial numbers, each once.
+pub(in crate::grpc) fn manifest_part(serials: &[String]) -> Result<SerialPart, Refused> {
+    if !(1..=MANIFEST_PART_SERIALS_MAX).contains(&serials.len()) {
+        let what = format_args!("has 1 to {MANIFEST_PART_SERIALS_MAX} serial numbers");
+        return Err(bad("serials", what));
+    }
+    let parsed = serials.iter().map(|serial| serial.parse());
+    let parsed: Vec<DeviceSerial> =
+        parsed.collect::<Result<_, _>>().map_err(|error: DeviceIdError| bad("serials", error))?;
+    SerialPart::of_rising(&parsed).ok_or_else(|| bad("serials", "is not sorted, or has one twice"))
 }
 
 fn stations(names: &[String]) -> Result<Vec<PrincipalName>, Refused> {
@@ -81,6 +104,7 @@ pub(in crate::grpc) fn work_order(order: &WorkOrderFacts) -> v1::WorkOrder {
         WorkOrderState::Open => v1::WorkOrderState::Open,
         WorkOrderState::Paused => v1::WorkOrderState::Paused,
         WorkOrderState::Closed => v1::WorkOrderState::Closed,
+        WorkOrderState::Incomplete => v1::WorkOrderState::Incomplete,
     };
     v1::WorkOrder {
         id: order.id.to_string(),
@@ -89,7 +113,7 @@ pub(in crate::grpc) fn work_order(order: &WorkOrderFacts) -> v1::WorkOrder {
         profile: terms.profile.to_string(),
         serials: Some(match &terms.serials {
             Serials::Pattern(pattern) => v1::work_order::Serials::Pattern(pattern.to_string()),
-            Serials::Manifest(serials) => v1::work_order::Serials::ManifestLength(serials.len() as u64),
+            Serials::Manifest(serials) => v1::work_order::Serials::ManifestLength(serials.len_whole()),
         }),
         stations: terms.stations.iter().map(ToString::to_string).collect(),
         opens_at: terms.opens_at.map(timestamp),
@@ -97,11 +121,15 @@ pub(in crate::grpc) fn work_order(order: &WorkOrderFacts) -> v1::WorkOrder {
         state: state.into(),
         counts: Some(counts(order.counts)),
         created_at: Some(timestamp(order.created_at)),
+        manifest_recorded: match &terms.serials {
+            Serials::Pattern(_) => 0,
+            Serials::Manifest(serials) => serials.len(),
+        },
         created_by: order.created_by.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 
 pub(in crate::grpc) fn counts(counts: WorkOrderCounts) -> v1::WorkOrderCounts {
-    let WorkOrderCounts { issued, confirmed, scrapped, reworked, reserved, withdrawn } = counts;
-    v1::WorkOrderCounts { issued, confirmed, scrapped, reworked, reserved, withdrawn }
+    let WorkOrderCounts { issued, confirmed, scrapped, reworked, reserved, withdrawn, given_up } = counts;
+    v1::WorkOrderCounts { issued, confirmed, scrapped, reworked, reserved, withdrawn, given_up }
 }

@@ -70,6 +70,10 @@ fn conflict_reason(why: &Conflict) -> Reason {
         Conflict::TooManyReserved { .. } => Reason::TooManyReserved,
         Conflict::UnitReserved(_) => Reason::UnitReserved,
         Conflict::NotReserved(_) | Conflict::NotMadeThen(_) => Reason::DeferralNotAllowed,
+        Conflict::UnitGivenUp(_) => Reason::UnitGivenUp,
+        Conflict::ManifestMismatch { .. } | Conflict::ManifestDigest { .. } => Reason::ManifestMismatch,
+        Conflict::TooManyIncomplete
+        | Conflict::WorkOrderNotOpen { state: WorkOrderState::Incomplete, .. } => Reason::ManifestIncomplete,
         Conflict::WorkOrderNotOpen { state: WorkOrderState::Paused, .. } => Reason::WorkOrderPaused,
         Conflict::WorkOrderNotOpen { state: WorkOrderState::Open | WorkOrderState::Closed, .. } => {
             Reason::WorkOrderClosed

@@ -86,6 +86,8 @@ pub trait Listings: Send + Sync + 'static {
 
     /// The reservation that a unit is out for, or was when it was withdrawn, as of now. From memory.
     async fn reserved_unit(&self, device: &DeviceId) -> Result<Option<ReservedUnit>>;
+    /// Whether the serial number of a device was given up before it had a certificate.
+    async fn is_given_up(&self, device: &DeviceId) -> Result<bool>;
 
     /// Reservations, newest first. A page may be shorter than `limit` and still have a next one.
     async fn reservations(

@@ -228,6 +228,10 @@ impl Listings for LogStore {
         self.shared.view(|rows| rows.reserved_unit(device))
     }
 
+    async fn is_given_up(&self, device: &DeviceId) -> Result<bool> {
+        self.shared.view(|rows| Ok(rows.given_up(device)?.is_some()))
+    }
+
     async fn reservations(
         &self,
         filter: &ReservationFilter,

@@ -11,7 +11,7 @@ mod rows;
 mod tags;
 mod times;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use identity::{DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use ledger::{
     CertificateStatus, DeviceChange, DeviceFlags, Effect, Entry, EntryNumber, Holder, PrincipalFacts,
-    StatusChange, WorkOrderCounts, WorkOrderFacts, WorkOrderId, effects,
+    StatusChange, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms, effects,
 };
 
 use ledger_log::format::{
@@ -45,6 +45,8 @@ pub(super) struct Index {
     pub(super) certificates: Certificates,
     pub(super) jobs: Jobs,
     work_orders: Vec<WorkOrderFacts>,
+    /// Those that wait for the rest of their manifests.
+    incomplete_orders: BTreeSet<WorkOrderId>,
     pub(super) reservations: Reservations,
     pub(super) principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: BTreeMap<IssuerName, u32>,
@@ -74,6 +76,7 @@ impl Index {
             certificates: Certificates::default(),
             jobs: Jobs::default(),
             work_orders: Vec::new(),
+            incomplete_orders: BTreeSet::new(),
             reservations: Reservations::default(),
             principals: BTreeMap::new(),
             issuers: BTreeMap::new(),
@@ -101,6 +104,7 @@ impl Index {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of effect")]
     fn apply_effect(&mut self, entry: &Entry, number: u32, effect: Effect<'_>) {
         match effect {
             Effect::RequestAnswered { caller, request } => {
@@ -145,10 +149,18 @@ impl Index {
                     self.device_mut(self.device_row(device.into())).is_some_and(|row| row.flags.confirmed);
                 self.count(work_order, |counts| counts.count_scrapped(confirmed));
             }
-            Effect::WorkOrderCreated { work_order, terms } => {
-                self.work_orders.push(WorkOrderFacts::created(entry, work_order, terms));
+            Effect::WorkOrderCreated { work_order, terms } => self.create_order(entry, work_order, terms),
+            Effect::ManifestAppended { work_order, serials, last } => {
+                if let Some(order) = self.work_order_mut(work_order) {
+                    order.append_manifest(entry.number, serials, last);
+                }
+                if last {
+                    self.incomplete_orders.remove(&work_order);
+                }
             }
+            Effect::UnitGivenUp { work_order, device } => self.give_up(device, work_order, entry.number),
             Effect::WorkOrderChanged { work_order, state } => {
+                self.incomplete_orders.remove(&work_order);
                 if let Some(order) = self.work_order_mut(work_order) {
                     (order.state, order.changed) = (state, entry.number);
                 }
@@ -171,6 +183,14 @@ impl Index {
             }
             Effect::RotationRequested(facts) => self.jobs.request_rotation(*facts),
         }
+    }
+
+    fn create_order(&mut self, entry: &Entry, work_order: WorkOrderId, terms: &WorkOrderTerms) {
+        let order = WorkOrderFacts::created(entry, work_order, terms);
+        if order.state == WorkOrderState::Incomplete {
+            self.incomplete_orders.insert(work_order);
+        }
+        self.work_orders.push(order);
     }
 
     /// The device that owns the certificate entered last has a birth certificate: its first, or, if it has a

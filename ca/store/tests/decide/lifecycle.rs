@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use store::{Listings as _, LogStore, StoreSettings};
 use tempfile::TempDir;
 
-use crate::cases::{Bench, days, device};
+use crate::cases::{Bench, allow_rework, days, device};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Worth {
@@ -251,7 +251,7 @@ fn operated(
             _ => {
                 let expected = !model.certificates.is_empty() && !model.gone() && !model.held;
                 model.rework |= expected;
-                (bench.operate(Action::AllowRework(id)), expected)
+                (bench.operate(allow_rework(id)), expected)
             }
         },
     }

@@ -27,7 +27,7 @@ mod lifecycle;
 #[path = "listings.rs"]
 mod listings;
 #[path = "model.rs"]
-mod model;
+pub(crate) mod model;
 #[path = "revocations.rs"]
 mod revocations;
 #[allow(unused_imports, reason = "only the conformance suite asks them")]
@@ -93,6 +93,11 @@ pub(crate) fn terms(quantity: u64) -> WorkOrderTerms {
         opens_at: None,
         closes_at: None,
     }
+}
+
+/// By an operator, who says nothing of why.
+pub(crate) fn allow_rework(device: DeviceId) -> Action {
+    Action::AllowRework { work_order: None, device, reason: String::new(), operator: String::new() }
 }
 
 /// The same question has the same request id, and no other has it.
@@ -232,7 +237,8 @@ impl Bench {
 
     pub(crate) fn scrap(&self, order: u64, serial: u64) -> Command {
         let (work_order, device, reason) = (WorkOrderId(order), device(serial), "dropped".to_owned());
-        self.command(station("line-3"), None, Action::ScrapUnit { work_order, device, reason })
+        let operator = "7".to_owned();
+        self.command(station("line-3"), None, Action::ScrapUnit { work_order, device, reason, operator })
     }
 
     pub(crate) fn credential(&self, name: &str, key_number: u64) -> Command {

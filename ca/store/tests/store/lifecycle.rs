@@ -182,7 +182,7 @@ pub(crate) async fn a_retired_device_never_returns(bench: Bench) {
     for action in [
         Action::Release(device(1)),
         Action::Hold { device: device(1), note: String::new() },
-        Action::AllowRework(device(1)),
+        allow_rework(device(1)),
     ] {
         assert_eq!(bench.ask(bench.operate(action)).await.unwrap_err(), retired);
     }
@@ -202,7 +202,7 @@ pub(crate) async fn a_board_is_replaced_once_and_only_when_allowed(bench: Bench)
     let used = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
     let in_use = Conflict::DeviceInUse(device(1));
     assert_eq!(bench.ask(bench.scrap(1, 1)).await.unwrap_err(), in_use);
-    let allow = || bench.operate(Action::AllowRework(device(1)));
+    let allow = || bench.operate(allow_rework(device(1)));
     bench.done(allow()).await;
     assert!(bench.done(allow()).await.is_replay());
     assert_eq!(bench.ask(bench.birth(1, 1, 600)).await.unwrap_err(), Conflict::KeyAlreadyUsed);
@@ -281,7 +281,7 @@ pub(crate) async fn a_revoked_device_is_revoked_wherever_states_are_shown(bench:
     let hold = || bench.operate(Action::Hold { device: device(1), note: String::new() });
     assert_eq!(bench.ask(hold()).await.unwrap_err(), Conflict::DeviceRevoked(device(1)));
     // A rework brings it back, once; until then it is revoked.
-    bench.done(bench.operate(Action::AllowRework(device(1)))).await;
+    bench.done(bench.operate(allow_rework(device(1)))).await;
     assert_eq!(state().await, DeviceState::Revoked);
     let new = bench.done(bench.birth(1, 1, 502)).await.released().unwrap().serial_number();
     assert_eq!((state().await, listed(DeviceState::Issued).await), (DeviceState::Issued, 1));

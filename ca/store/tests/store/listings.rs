@@ -92,7 +92,7 @@ pub(crate) async fn serials_that_begin_with_one_another_are_listed_in_order(benc
         let manifest = serials.iter().map(|serial| serial.parse().unwrap()).collect();
         let terms = WorkOrderTerms {
             quantity: serials.len() as u64,
-            serials: Serials::Manifest(Arc::new(manifest)),
+            serials: Serials::Manifest(manifest),
             ..terms(1)
         };
         let operator = Principal::named(Role::Operator, "admin".parse().unwrap());

@@ -33,6 +33,7 @@ pub(crate) async fn random_history(bench: &Bench) -> History {
     for _ in 0..2 {
         let Ok(()) = state.apply(bench.done(bench.create_order(60)).await.entry());
     }
+    let Ok(()) = state.apply(bench.done(bench.operate(Action::CreateWorkOrder(announced(40)))).await.entry());
     let (mut serial_numbers, mut reservations) = (Vec::new(), 0);
     for _ in 0..90 {
         bench.clock.advance(Duration::from_secs(3_600));
@@ -80,7 +81,7 @@ fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumb
     let some = issued.get(random.random_range(0..issued.len().max(1))).copied();
     let (whose, certificate) = some.unwrap_or_else(|| (serial, serial_number(0)));
     let id = device(whose);
-    match random.random_range(0..30) {
+    match random.random_range(0..34) {
         0..=4 => bench.birth(order, serial, 100 + random.random_range(0..80_u64)),
         5 => bench.confirm(order, whose, certificate),
         6 => bench.scrap(order, whose),
@@ -100,7 +101,7 @@ fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumb
         17 | 18 => bench.operate(Action::Release(id)),
         19 => match random.random_range(0..3) {
             0 => bench.operate(Action::Retire { device: id, note: String::new() }),
-            _ => bench.operate(Action::AllowRework(id)),
+            _ => bench.operate(allow_rework(id)),
         },
         20 => bench.revoke(&[certificate], RevocationReason::KeyCompromise),
         21 => {
@@ -133,6 +134,7 @@ fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumb
             let reservation = ReservationId(random.random_range(1..20));
             bench.operate(Action::WithdrawReservation(reservation))
         }
+        28..=31 => manifest_or_give_up(bench, random, serial),
         _ => {
             let work_order = WorkOrderId(order);
             bench.operate(match random.random_range(0..3) {
@@ -141,6 +143,35 @@ fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumb
             })
         }
     }
+}
+
+/// A part of the manifest of the third order, or a serial number that is given up.
+fn manifest_or_give_up(bench: &Bench, random: &mut StdRng, serial: u64) -> Command {
+    if random.random_range(0..2) == 0 {
+        let (position, len) = (random.random_range(0..40), random.random_range(1..12_u64));
+        let serials = manifest_part(position, len.min(40 - position));
+        return bench.operate(Action::AppendManifest { work_order: WorkOrderId(3), position, serials });
+    }
+    let (work_order, device) = (WorkOrderId(random.random_range(1..4)), device(serial));
+    let (reason, operator) = ("lost".to_owned(), String::new());
+    let action = Action::GiveUpUnit { work_order, device, reason, operator };
+    match random.random_range(0..2) {
+        0 => bench.operate(action),
+        _ => bench.command(station("line-3"), None, action),
+    }
+}
+
+/// An order for the serial numbers 1 to `len`, whose manifest follows.
+pub(crate) fn announced(len: u64) -> WorkOrderTerms {
+    let outline = ledger::ManifestOutline { len, sha256: [9; 32] };
+    let serials = Serials::Manifest(ledger::SerialList::announced(outline));
+    WorkOrderTerms { serials, ..terms(len) }
+}
+
+/// So many serial numbers of that manifest behind the first `position`.
+pub(crate) fn manifest_part(position: u64, len: u64) -> Arc<ledger::SerialPart> {
+    let serials: Vec<_> = (position + 1..=position + len).map(|serial| device(serial).serial).collect();
+    Arc::new(ledger::SerialPart::of_rising(&serials).unwrap())
 }
 
 async fn certificates_agree(bench: &Bench, state: &Overlay<EmptyView>, serial_numbers: &[SerialNumber]) {
@@ -200,7 +231,7 @@ async fn devices_and_orders_agree(bench: &Bench, state: &Overlay<EmptyView>) {
         }
     }
     assert_eq!(listed.len(), state.devices().len());
-    let mut issued = [0; 2];
+    let mut issued = [0; 3];
     for (record, model) in listed.iter().zip(state.devices().values()) {
         assert_eq!(
             (&record.id, record.state(), record.operational),
@@ -213,7 +244,7 @@ async fn devices_and_orders_agree(bench: &Bench, state: &Overlay<EmptyView>) {
         let id = WorkOrderId(place as u64 + 1);
         let order = bench.store.work_order(id).await.unwrap().unwrap();
         let Ok(model) = state.work_order(id);
-        assert_eq!(order.counts, model.unwrap().counts);
+        assert_eq!(Some(&order), model.as_ref());
         assert_eq!(order.counts.issued, issued);
         assert!(order.counts.spent() <= 60);
         assert!(order.counts.issued >= order.counts.confirmed + order.counts.scrapped);
@@ -239,5 +270,7 @@ async fn reservations_agree(bench: &Bench, state: &Overlay<EmptyView>) {
     for serial in 0..100 {
         let Ok(model) = state.reserved_unit(&device(serial));
         assert_eq!(bench.store.reserved_unit(&device(serial)).await.unwrap(), model);
+        let Ok(model) = state.given_up(&device(serial));
+        assert_eq!(bench.store.is_given_up(&device(serial)).await.unwrap(), model.is_some());
     }
 }

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use identity::{DeviceId, DeviceSerial, PrincipalName};
-use ledger::{EntryNumber, ReservationChange, ReservationFacts, ReservationId, ReservedUnit, WorkOrderId};
+use ledger::{
+    EntryNumber, ReservationChange, ReservationFacts, ReservationId, ReservedUnit, WorkOrderCounts,
+    WorkOrderId,
+};
 use ledger_log::format::DeviceName;
 
 use super::Index;
@@ -22,6 +25,8 @@ pub(crate) struct Reservations {
     out_for: BTreeMap<PrincipalName, u64>,
     /// Of orders that had a reservation.
     searches: BTreeMap<WorkOrderId, Search>,
+    /// Units whose serial numbers were given up, and the entries that did.
+    given_up: HashMap<DeviceId, EntryNumber>,
 }
 
 /// What a search for free serial numbers of an order need not look at again.
@@ -44,6 +49,11 @@ impl Reservations {
 
     pub(super) fn unit(&self, device: &DeviceId) -> Option<ReservedUnit> {
         self.units.get(device).copied()
+    }
+
+    pub(super) fn given_up(&self, device: &DeviceId) -> Option<EntryNumber> {
+        // Asked for each birth: most ledgers have none.
+        if self.given_up.is_empty() { None } else { self.given_up.get(device).copied() }
     }
 
     pub(super) fn units_out(&self, reservation: ReservationId) -> Vec<DeviceSerial> {
@@ -169,10 +179,25 @@ impl Index {
             return;
         }
         let (Ok(product), Ok(serial)) = (name.product.parse(), name.serial.parse()) else { return };
-        let device = DeviceId { product, serial };
-        if let Some(unit) = self.reservations.units.remove(&device) {
+        self.take_out(&DeviceId { product, serial }, work_order, |known| known.issued += 1);
+    }
+
+    /// The serial number of a unit is given up: it is neither out nor free.
+    pub(super) fn give_up(&mut self, device: &DeviceId, work_order: WorkOrderId, entry: EntryNumber) {
+        self.take_out(device, work_order, |known| known.given_up += 1);
+        self.reservations.given_up.insert(device.clone(), entry);
+        self.count(work_order, WorkOrderCounts::count_given_up);
+    }
+
+    fn take_out(
+        &mut self,
+        device: &DeviceId,
+        work_order: WorkOrderId,
+        count: impl FnOnce(&mut ReservationFacts),
+    ) {
+        if let Some(unit) = self.reservations.units.remove(device) {
             self.reservations.take_home(unit.reservation, std::slice::from_ref(&device.serial));
-            self.reservations.change(unit.reservation, |known| known.issued += 1);
+            self.reservations.change(unit.reservation, count);
             self.count(work_order, |counts| counts.count_home(1));
         }
         if let Some(search) = self.reservations.searches.get_mut(&work_order) {

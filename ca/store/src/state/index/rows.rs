@@ -202,6 +202,14 @@ impl View for Rows<'_> {
         Ok(self.index.work_orders.len() as u64)
     }
 
+    fn incomplete_orders(&self) -> Result<Vec<WorkOrderId>> {
+        Ok(self.index.incomplete_orders.iter().copied().collect())
+    }
+
+    fn given_up(&self, device: &DeviceId) -> Result<Option<EntryNumber>> {
+        Ok(self.index.reservations.given_up(device))
+    }
+
     fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>> {
         Ok(self.index.reservations.get(reservation).cloned())
     }
