@@ -22,5 +22,6 @@ mod wire;
 pub use arguments::{Arguments, PROGRAM};
 pub use command::run;
 pub use console::Console;
+pub use scan::count_scans;
 pub use session::{anchors_digest, read_back_message};
 pub use wire::is_device_message;

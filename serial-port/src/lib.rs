@@ -20,7 +20,7 @@ use tokio::io::unix::AsyncFd;
 pub use address::{PortAddress, PortAddressError};
 pub use halves::{Reader, Writer};
 pub use open::OpenError;
-pub use speed::{Speed, SpeedError, split_speed};
+pub use speed::{Speed, SpeedError, split_named_speed, split_speed};
 
 use held::Held;
 
@@ -38,6 +38,18 @@ impl Port {
     /// # Errors
     /// See [`OpenError`], which tells what may pass from what stays.
     pub async fn open(path: &Path, speed: Speed) -> Result<Self, OpenError> {
+        Self::open_at(path, Some(speed)).await
+    }
+
+    /// Opens the port as [`Port::open`] does, and leaves its speed as it is.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_as_set(path: &Path) -> Result<Self, OpenError> {
+        Self::open_at(path, None).await
+    }
+
+    async fn open_at(path: &Path, speed: Option<Speed>) -> Result<Self, OpenError> {
         let named = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || open::open(&named, speed)).await;
         let failed = |source| OpenError::Failed { path: path.to_owned(), source };

@@ -83,8 +83,8 @@ impl OpenError {
     }
 }
 
-/// Blocks until the device answers.
-pub(crate) fn open(path: &Path, speed: Speed) -> Result<Held, OpenError> {
+/// Blocks until the device answers. Without a speed the line keeps the one that it has.
+pub(crate) fn open(path: &Path, speed: Option<Speed>) -> Result<Held, OpenError> {
     let refused = |errno| OpenError::of(path, errno);
     // Non-blocking: the open of a port does not wait for a carrier.
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -102,21 +102,64 @@ pub(crate) fn open(path: &Path, speed: Speed) -> Result<Held, OpenError> {
     settings.control_modes -=
         ControlModes::CSTOPB | ControlModes::CRTSCTS | ControlModes::PARODD | ControlModes::HUPCL;
     settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
-    settings.set_speed(speed.baud()).map_err(refused)?;
-    let unknown = || OpenError::Speed { path: path.to_owned(), speed };
-    tcsetattr(device, OptionalActions::Now, &settings).map_err(|errno| match errno {
-        Errno::INVAL | Errno::RANGE => unknown(),
-        errno => refused(errno),
-    })?;
-    // A driver sets the nearest speed that it has, without an error.
-    let set = tcgetattr(device).map_err(refused)?.output_speed();
-    if u64::from(set.abs_diff(speed.baud())) * 100 > u64::from(speed.baud()) * DEVIATION_PERCENT_MAX {
-        return Err(unknown());
+    match speed {
+        None => tcsetattr(device, OptionalActions::Now, &settings).map_err(refused)?,
+        Some(speed) => {
+            settings.set_speed(speed.baud()).map_err(refused)?;
+            let unknown = || OpenError::Speed { path: path.to_owned(), speed };
+            tcsetattr(device, OptionalActions::Now, &settings).map_err(|errno| match errno {
+                Errno::INVAL | Errno::RANGE => unknown(),
+                errno => refused(errno),
+            })?;
+            // A driver sets the nearest speed that it has, without an error.
+            if !is_near(tcgetattr(device).map_err(refused)?.output_speed(), speed) {
+                return Err(unknown());
+            }
+        }
     }
     // What was received before belongs to another session.
     tcflush(device, QueueSelector::IOFlush).map_err(refused)?;
     Ok(held)
 }
 
+fn is_near(set: u32, wanted: Speed) -> bool {
+    u64::from(set.abs_diff(wanted.baud())) * 100 <= u64::from(wanted.baud()) * DEVIATION_PERCENT_MAX
+}
+
 /// Two ends that each deviate by half of it still agree on the tenth bit.
 const DEVIATION_PERCENT_MAX: u64 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_of_the_system_says_whether_waiting_helps() {
+        for (errno, may_pass, words) in [
+            (Errno::NOENT, true, "is not there"),
+            (Errno::NXIO, true, "is not there"),
+            (Errno::IO, true, "is not there"),
+            (Errno::BUSY, true, "is used by another program"),
+            (Errno::WOULDBLOCK, true, "is used by another program"),
+            (Errno::ACCESS, false, "usually dialout"),
+            (Errno::PERM, false, "usually dialout"),
+            (Errno::NOTTY, false, "is not a serial port"),
+            (Errno::NOSPC, false, "cannot be opened"),
+        ] {
+            let error = OpenError::of(Path::new("/dev/ttyUSB0"), errno);
+            let text = error.to_string();
+            assert_eq!(error.may_pass(), may_pass, "{text}");
+            assert!(text.starts_with("/dev/ttyUSB0 ") && text.contains(words), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_speed_that_the_other_end_does_not_understand_is_none() {
+        let wanted = Speed::USUAL;
+        for (set, is_good) in
+            [(115_200, true), (118_656, true), (111_744, true), (118_657, false), (57_600, false)]
+        {
+            assert_eq!(is_near(set, wanted), is_good, "{set}");
+        }
+    }
+}

@@ -48,18 +48,25 @@ impl fmt::Display for Speed {
 #[error("a speed is {BAUD_MIN} to {BAUD_MAX} baud")]
 pub struct SpeedError;
 
-/// Splits `NAME[:BAUD]`. Names of ports contain colons too, so only digits behind the last one are a speed;
-/// without them it is [`Speed::USUAL`].
+/// Splits `NAME[:BAUD]`. Without a speed it is [`Speed::USUAL`].
 ///
 /// # Errors
 /// When the digits are not a speed.
 pub fn split_speed(text: &str) -> Result<(&str, Speed), SpeedError> {
+    split_named_speed(text).map(|(name, speed)| (name, speed.unwrap_or_default()))
+}
+
+/// Splits `NAME[:BAUD]`. Names of ports contain colons too, so only digits behind the last one are a speed.
+///
+/// # Errors
+/// When the digits are not a speed.
+pub fn split_named_speed(text: &str) -> Result<(&str, Option<Speed>), SpeedError> {
     let is_number = |end: &&str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
     match text.rsplit_once(':') {
         Some((name, baud)) if is_number(&baud) => {
-            Ok((name, Speed::new(baud.parse().map_err(|_| SpeedError)?)?))
+            Ok((name, Some(Speed::new(baud.parse().map_err(|_| SpeedError)?)?)))
         }
-        _ => Ok((text, Speed::USUAL)),
+        _ => Ok((text, None)),
     }
 }
 
@@ -92,6 +99,8 @@ mod tests {
             ("port-{slot:02}", "port-{slot:02}", 115_200),
         ] {
             assert_eq!(split_speed(text), Ok((name, Speed(baud))), "{text}");
+            let named = (name != text).then_some(Speed(baud));
+            assert_eq!(split_named_speed(text), Ok((name, named)), "{text}");
         }
         for text in ["x:0", "x:49", "x:4000001", "x:99999999999999999999"] {
             assert_eq!(split_speed(text), Err(SpeedError), "{text}");

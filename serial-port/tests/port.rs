@@ -42,6 +42,47 @@ async fn the_line_is_raw_8n1_without_flow_control_at_its_speed() {
 }
 
 #[tokio::test]
+async fn without_a_speed_the_line_keeps_the_one_it_has_and_is_raw_all_the_same() {
+    let (far, path) = pair();
+    drop(Port::open(&path, Speed::new(19_200).unwrap()).await.unwrap());
+    let _port = Port::open_as_set(&path).await.unwrap();
+    let set = tcgetattr(&far).unwrap();
+    assert_eq!((set.input_speed(), set.output_speed()), (19_200, 19_200));
+    assert!(!set.local_modes.intersects(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG));
+    assert!(matches!(Port::open_as_set(&path).await, Err(OpenError::Busy { .. })));
+}
+
+#[tokio::test]
+async fn an_adopted_terminal_keeps_its_settings_and_stays_open_to_others() {
+    let (far, path) = pair();
+    let before = tcgetattr(&far).unwrap();
+    let near = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    let (mut reader, mut writer) = Port::adopt(near.try_clone().unwrap().into()).unwrap().split();
+    let after = tcgetattr(&far).unwrap();
+    assert_eq!((after.local_modes, after.input_modes), (before.local_modes, before.input_modes));
+    rustix::io::write(&far, b"a line\n").unwrap();
+    let mut received = [0; 7];
+    timeout(WAIT, reader.read_exact(&mut received)).await.unwrap().unwrap();
+    assert_eq!(&received, b"a line\n");
+    timeout(WAIT, writer.write_all(b"x")).await.unwrap().unwrap();
+    drop((reader, writer));
+    assert!(std::fs::File::options().read(true).open(&path).is_ok(), "it was not taken for one program");
+}
+
+#[tokio::test]
+async fn a_port_that_waits_for_bytes_is_readable_only_when_they_have_come() {
+    let (far, path) = pair();
+    let port = Port::open(&path, Speed::USUAL).await.unwrap();
+    assert!(timeout(Duration::from_millis(50), port.readable()).await.is_err());
+    rustix::io::write(&far, b"x").unwrap();
+    timeout(WAIT, port.readable()).await.unwrap().unwrap();
+    let (mut reader, _writer) = port.split();
+    let mut received = [0; 1];
+    timeout(WAIT, reader.read_exact(&mut received)).await.unwrap().unwrap();
+    assert_eq!(&received, b"x", "waiting takes nothing");
+}
+
+#[tokio::test]
 async fn two_programs_do_not_share_a_port_and_a_closed_one_is_free_at_once() {
     let (_far, path) = pair();
     for _ in 0..3 {

@@ -104,7 +104,7 @@ pub(super) fn open_scanners(
         scans.inputs.push((Input::stdin().map_err(Failure::Scanner)?, keyboard.is_some()));
     }
     if let Some(scanner) = scanner {
-        scans.inputs.push((Input::scanner(scanner).map_err(Failure::Scanner)?, false));
+        scans.inputs.push((Input::scanner(scanner), false));
     }
     Ok(keyboard)
 }

@@ -275,6 +275,19 @@ mod tests {
     }
 
     #[test]
+    fn a_scan_in_the_second_of_noise_is_dropped_and_told_and_taken_when_it_is_scanned_again() {
+        let (mut reader, now) = (ScanReader::new(true), Instant::now());
+        let told = reader.push(&b"\x1d\n".repeat(100), now);
+        assert!(
+            matches!(told.last(), Some(Scan::Mistake(text)) if text.contains("within a second")),
+            "{told:?}"
+        );
+        // A station that is slow to read gives the noise and what is scanned behind it the same time.
+        assert_eq!(reader.push(b"\nSN1\n", now + SECOND / 2), []);
+        assert_eq!(reader.push(b"SN1\n", now + SECOND), [code("SN1")]);
+    }
+
+    #[test]
     fn a_person_corrects_ends_and_interrupts_and_a_scanner_does_not() {
         assert_eq!(read(true, &[b"SN2\x7f1\n"]), [code("SN1")]);
         assert_eq!(read(true, &["SNä\u{7f}1\n".as_bytes()]), [code("SN1")]);

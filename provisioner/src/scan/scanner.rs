@@ -1,38 +1,27 @@
-//! A scanner at a serial port: set to raw mode, and opened again when it was away.
+//! A scanner at a serial port.
 
 use std::fmt;
-use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat, open};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use serial_port::{OpenError, Port, Reader, Speed, split_named_speed};
 
 /// Where a scanner is: a path, and the speed if it is to be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ScannerPort {
-    pub(crate) path: PathBuf,
-    baud: Option<u32>,
+    path: PathBuf,
+    speed: Option<Speed>,
 }
 
 impl FromStr for ScannerPort {
     type Err = String;
 
-    /// Reads `PATH` or `PATH:BAUD`. Names of devices may contain colons: only digits at the end are a speed.
+    /// Reads `PATH` or `PATH:BAUD`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (path, baud) = match text.rsplit_once(':') {
-            Some((path, digits)) if digits.len() > 2 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                let baud = digits.parse().ok().filter(|baud| (BAUD_MIN..=BAUD_MAX).contains(baud));
-                let wrong = || format!("{digits} is not a speed; a speed is {BAUD_MIN} to {BAUD_MAX} baud");
-                (path, Some(baud.ok_or_else(wrong)?))
-            }
-            _ => (text, None),
-        };
-        if path.is_empty() {
-            Err("needs PATH or PATH:BAUD".to_owned())
-        } else {
-            Ok(Self { path: path.into(), baud })
+        match split_named_speed(text) {
+            Ok(("", _)) => Err("needs PATH or PATH:BAUD".to_owned()),
+            Ok((path, speed)) => Ok(Self { path: path.into(), speed }),
+            Err(error) => Err(error.to_string()),
         }
     }
 }
@@ -44,28 +33,16 @@ impl fmt::Display for ScannerPort {
 }
 
 impl ScannerPort {
-    /// Opens the port for blocking reads. All byte values come as they are.
-    pub(crate) fn open(&self) -> io::Result<File> {
-        // A serial port without a carrier would block the open itself.
-        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let port = open(&self.path, flags, Mode::empty())?;
-        if FileType::from_raw_mode(fstat(&port)?.st_mode) == FileType::Directory {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        if let Ok(mut settings) = tcgetattr(&port) {
-            settings.make_raw();
-            if let Some(baud) = self.baud {
-                settings.set_speed(baud)?;
-            }
-            tcsetattr(&port, OptionalActions::Now, &settings)?;
-        }
-        fcntl_setfl(&port, fcntl_getfl(&port)?.difference(OFlags::NONBLOCK))?;
-        Ok(File::from(port))
+    /// Opens the port for this station alone. All byte values come as they are. Nothing is sent.
+    pub(crate) async fn open(&self) -> Result<Reader, OpenError> {
+        let port = match self.speed {
+            Some(speed) => Port::open(&self.path, speed).await?,
+            None => Port::open_as_set(&self.path).await?,
+        };
+        let (reader, _) = port.split();
+        Ok(reader)
     }
 }
-
-const BAUD_MIN: u32 = 300;
-const BAUD_MAX: u32 = 4_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -81,11 +58,11 @@ mod tests {
                 "/dev/serial/by-path/pci-0000:00:14.0-usb-0:2:1.0",
                 None,
             ),
-            ("/dev/x:10", "/dev/x:10", None),
         ] {
-            assert_eq!(text.parse(), Ok(ScannerPort { path: path.into(), baud }), "{text}");
+            let speed = baud.map(|baud| Speed::new(baud).unwrap());
+            assert_eq!(text.parse(), Ok(ScannerPort { path: path.into(), speed }), "{text}");
         }
-        for text in ["", ":9600", "/dev/x:100", "/dev/x:99999999"] {
+        for text in ["", ":9600", "/dev/x:10", "/dev/x:99999999"] {
             assert!(text.parse::<ScannerPort>().is_err(), "{text}");
         }
     }
