@@ -63,16 +63,24 @@ impl Terminal {
 
     /// Waits until this is shown behind what was waited for before.
     pub fn shows(&mut self, deadline: Duration, text: &str) {
+        let is_shown = self.shows_within(deadline, text);
+        assert!(is_shown, "not within {deadline:?}: {text:?} in {:?}", &self.shown()[self.seen..]);
+    }
+
+    /// As [`Terminal::shows`], for what may not be shown.
+    pub fn shows_within(&mut self, deadline: Duration, text: &str) -> bool {
         let end = Instant::now() + deadline;
         let (shown, more) = &*self.shown;
         let mut shown = shown.lock().unwrap();
         loop {
             if let Some(at) = shown[self.seen..].find(text) {
                 self.seen += at + text.len();
-                return;
+                return true;
             }
             let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "not within {deadline:?}: {text:?} in {:?}", &shown[self.seen..]);
+            if left.is_zero() {
+                return false;
+            }
             shown = more.wait_timeout(shown, left).unwrap().0;
         }
     }
