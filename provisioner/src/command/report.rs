@@ -156,7 +156,15 @@ fn totals_text(work_order: &str, known: &JournalState, config: &Path) -> String 
         let config = config.display().to_string();
         // A path contains no NUL, which is all that cannot be quoted.
         let config = shlex::try_quote(&config).unwrap_or_default();
-        write!(text, "\n  to finish them: touchmark-station resume --config {config}").ok();
+        let next = match &known.last_run {
+            // People inserted the units: nothing else knows which is where.
+            Some(run) if run.link.is_empty() => format!(
+                "insert them again in a run of the same mode: touchmark-station provision --config {config} --work-order \
+                 {work_order} --mode scan|device --link LINK"
+            ),
+            _ => format!("touchmark-station resume --config {config}"),
+        };
+        write!(text, "\n  to finish them: {next}").ok();
     }
     if known.torn_bytes > 0 {
         let torn = known.torn_bytes;
@@ -169,3 +177,24 @@ const ORDERS_SHOWN_MAX: usize = 8;
 
 /// More than 64 units, one for each slot, are unfinished only if a line was killed again and again.
 const OPEN_SHOWN_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Record, RunStart};
+
+    #[test]
+    fn units_that_people_inserted_are_finished_by_inserting_them_again() {
+        let mut known = JournalState::default();
+        let device: DeviceId = "cam-2/SN1".parse().unwrap();
+        known.add(Record::Begun { device, columns: BTreeMap::new() });
+        for (link, next) in [
+            ("tcp:bench:1", "touchmark-station resume --config 'a b.toml'"),
+            ("", "touchmark-station provision --config 'a b.toml' --work-order wo-000001 --mode scan|device"),
+        ] {
+            known.add(Record::Run(RunStart { at_ms: 1, link: link.to_owned(), slots: 1 }));
+            let text = totals_text("wo-000001", &known, Path::new("a b.toml"));
+            assert!(text.contains("unfinished: cam-2/SN1") && text.contains(next), "{text}");
+        }
+    }
+}
