@@ -15,67 +15,17 @@ use crate::state::{CredentialLocation, Disk, FactoryStep, RenewalStep, Slot, Sta
 use crate::status::planned_renewal;
 use crate::text::rfc3339;
 
-/// The result of one check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What was checked, in one or two words.
-    pub subject: &'static str,
-    /// Whether it is in order.
-    pub verdict: Verdict,
-    /// The result, as text.
-    pub says: String,
-    /// What a person does about it; `None`: nothing.
-    pub advice: Option<String>,
-}
+pub use cli::{Finding, Verdict};
 
-/// Whether something is in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// In order.
-    Good,
-    /// In order, with a remark.
-    Note,
-    /// Not in order: a person must act.
-    Bad,
-    /// The state directory is damaged.
-    Damaged,
-}
-
-impl Verdict {
-    /// The word for scripts.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Note => "note",
-            Self::Bad => "bad",
-            Self::Damaged => "damaged",
-        }
-    }
-}
-
-impl Finding {
-    fn good(subject: &'static str, says: impl Into<String>) -> Self {
-        Self { subject, verdict: Verdict::Good, says: says.into(), advice: None }
-    }
-
-    fn note(subject: &'static str, says: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { subject, verdict: Verdict::Note, says: says.into(), advice: Some(advice.into()) }
-    }
-
-    fn bad(subject: &'static str, says: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { subject, verdict: Verdict::Bad, says: says.into(), advice: Some(advice.into()) }
-    }
-
-    /// A finding from an error of the state directory.
-    fn of_state(subject: &'static str, error: &StateError) -> Self {
-        let verdict = if error.is_damage() { Verdict::Damaged } else { Verdict::Bad };
-        let advice = match error {
-            // Other commands advise to run the doctor.
-            StateError::Key { .. } => Some(KEY_ADVICE),
-            error => error.next_step(),
-        };
-        Self { subject, verdict, says: error_chain(error), advice: advice.map(str::to_owned) }
-    }
+/// A finding from an error of the state directory.
+fn of_state(subject: &'static str, error: &StateError) -> Finding {
+    let verdict = if error.is_damage() { Verdict::Damaged } else { Verdict::Bad };
+    let advice = match error {
+        // Other commands advise to run the doctor.
+        StateError::Key { .. } => Some(KEY_ADVICE),
+        error => error.next_step(),
+    };
+    Finding { verdict, advice: advice.map(str::to_owned), ..Finding::good(subject, error_chain(error)) }
 }
 
 /// Checks a state directory, the clock and the CA, as far as what a check needs is there.
@@ -87,7 +37,7 @@ pub async fn examine(
 ) -> Vec<Finding> {
     let view = match View::read(directory, storage) {
         Ok(view) => view,
-        Err(error) => return vec![Finding::of_state(STATE, &error)],
+        Err(error) => return vec![of_state(STATE, &error)],
     };
     let mut findings = vec![state(&view), room(directory, &*storage.disk)];
     findings.extend(others(directory));
@@ -98,7 +48,7 @@ pub async fn examine(
     let now = match view.time_floor() {
         Ok(floor) => floor.now(clock),
         Err(error) => {
-            findings.push(Finding::of_state(STATE, &error));
+            findings.push(of_state(STATE, &error));
             return findings;
         }
     };
@@ -161,12 +111,12 @@ fn birth(view: &View) -> Finding {
         (Some(device), FactoryStep::Installed | FactoryStep::Locked) => {
             match view.own(CredentialLocation::Birth, device) {
                 Ok((own, _)) => Finding::good(IDEVID, hex::encode(own.leaf.serial_number)),
-                Err(error) => Finding::of_state(IDEVID, &error),
+                Err(error) => of_state(IDEVID, &error),
             }
         }
         (_, FactoryStep::KeyReady) => match view.key(CredentialLocation::Birth) {
             Ok(_) => Finding::good(IDEVID, "a key, and no certificate yet"),
-            Err(error) => Finding::of_state(IDEVID, &error),
+            Err(error) => of_state(IDEVID, &error),
         },
         _ => Finding::good(IDEVID, "none yet"),
     }
@@ -182,7 +132,7 @@ fn deferred(view: &View) -> Finding {
             "deferred: the CA could not be asked when the unit was made",
             "let it get it from the CA: touchmark-agent enroll, or run",
         ),
-        Err(error) => Finding::of_state(IDEVID, &error),
+        Err(error) => of_state(IDEVID, &error),
     }
 }
 
@@ -191,7 +141,7 @@ fn operational(view: &View, now: SystemTime) -> Finding {
         return Finding::bad(LDEVID, "none in use", "enrol the unit: touchmark-agent enroll, or run");
     };
     match view.check_current(slot).and_then(|()| view.own(slot.into(), device)) {
-        Err(error) => Finding::of_state(LDEVID, &error),
+        Err(error) => of_state(LDEVID, &error),
         Ok((Credential { leaf: certificate, .. }, _)) => {
             let (serial, end) = (hex::encode(&certificate.serial_number), rfc3339(certificate.not_after));
             if certificate.has_ended(now) {

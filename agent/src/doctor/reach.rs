@@ -10,7 +10,7 @@ use crate::ca_client::{ClientIdentity, ObtainError, Server};
 use crate::state::{CredentialLocation, View};
 use crate::text::rfc3339;
 
-use super::{CLOCK, Finding, in_use};
+use super::{CLOCK, Finding, in_use, of_state};
 
 /// Whether the CA can be reached, takes the certificate in use, and agrees about the time.
 pub(super) async fn examine(
@@ -72,7 +72,7 @@ fn compare(clock: SystemTime, ca: SystemTime) -> Finding {
 fn found(server: &Server, error: &ObtainError) -> Finding {
     let says = error_chain(error);
     match error {
-        ObtainError::State(error) => Finding::of_state(CA, error),
+        ObtainError::State(error) => of_state(CA, error),
         ObtainError::Unreachable { .. } => Finding::bad(
             CA,
             says,
