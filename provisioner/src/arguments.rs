@@ -65,6 +65,14 @@ pub(crate) enum Command {
     /// Print what became of all units, from the journal alone.
     #[command(after_help = REPORT_HELP)]
     Report(ReportArguments),
+    /// Examine the station: credential, disk, journal, CA, clock, reservations, and each slot's link.
+    ///
+    /// Prints a line for each finding: good, note, bad or damaged, what was found, and what to do. Changes
+    /// nothing: a unit in a fixture is asked who it is (Hello without a serial number) and told nothing.
+    /// While a station runs with the journal its fixtures are left alone. A check that hangs is ended and
+    /// said.
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(DoctorArguments),
     /// Print a completion script for a shell.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -82,7 +90,8 @@ impl Arguments {
             | Command::Scrap(UnitArguments { json, .. })
             | Command::Rework(UnitArguments { json, .. })
             | Command::GiveUp(UnitArguments { json, .. })
-            | Command::Report(ReportArguments { json, .. }) => *json,
+            | Command::Report(ReportArguments { json, .. })
+            | Command::Doctor(DoctorArguments { json, .. }) => *json,
             Command::Completions { .. } => false,
         }
     }
@@ -221,6 +230,24 @@ pub(crate) struct ReportArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The work order to ask the CA about [default: that of the last run].
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
+    pub(crate) work_order: Option<String>,
+    /// How devices are reached [default: as in the last run].
+    #[arg(long)]
+    pub(crate) link: Option<LinkSpec>,
+    /// How many slots to try [default: as in the last run; 1 with --link].
+    #[arg(long, value_name = "N", value_parser = slots)]
+    pub(crate) slots: Option<usize>,
+    /// Print one JSON object for each finding: subject, verdict, says, advice; errors too, on stderr.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Common {
     /// The station's configuration.
     #[arg(long, value_name = "FILE", env = "TOUCHMARK_STATION_CONFIG")]
@@ -286,7 +313,7 @@ Exit status:
   4  the journal is damaged
   5  not confirmed; nothing was changed
   6  done, but some units failed, were refused, or were not made; or a list that came line by line
-     had mistakes
+     had mistakes; or the doctor found something bad
   7  the CA was not reached, or the order is paused or not yet open: run it again later
 
 Errors go to standard error: what happened, because of what, and what to do next.
@@ -304,6 +331,13 @@ Exit status: see touchmark-station --help. 0 also when units failed: the report 
 
 Example:
   touchmark-station report --config station.toml --units --json";
+
+const DOCTOR_HELP: &str = "\
+Exit status: see touchmark-station --help. 0 when nothing is bad, 6 when something is, 4 when the
+journal is damaged.
+
+Example:
+  touchmark-station doctor --config station.toml --slots 8 --link 'tcp:bench-3:40{slot:02}'";
 
 const COMPLETIONS_HELP: &str = "\
 Exit status: see touchmark-station --help.
@@ -406,8 +440,11 @@ station.toml:
   confirm-slot = false      whether Enter must confirm the slot that is shown for a scan
   probe-interval-ms = 1000  how often a fixture is asked whether a unit is there
   pause-after-failures = 3  so many failures in a row with one reason pause the line; 0 never
+  metrics = \"ADDRESS:PORT\"  where a run serves its figures (docs/metrics.md), in plain HTTP at
+                            /metrics; a port alone is on the loopback; nowhere unless it is set
   Paths are relative to the file. TOUCHMARK_STATION_SERVER, TOUCHMARK_STATION_CREDENTIALS,
-  TOUCHMARK_STATION_JOURNAL, TOUCHMARK_STATION_MODE and TOUCHMARK_STATION_SCANNER override it.
+  TOUCHMARK_STATION_JOURNAL, TOUCHMARK_STATION_MODE, TOUCHMARK_STATION_SCANNER and
+  TOUCHMARK_STATION_METRICS override it.
 
 Exit status: see touchmark-station --help.
 

@@ -1,5 +1,6 @@
 //! The station's calls to the CA. Each call is repeated until the CA answers or `ca-patience-s` is over.
 
+mod look;
 mod outage;
 mod reason;
 mod refusal;
@@ -18,9 +19,11 @@ use tokio::time::Instant;
 use tonic::transport::{Channel, Uri};
 use tonic::{Response, Status};
 
+pub(crate) use look::Look;
 pub(crate) use reason::{CA_UNREACHABLE, CLOCK, advice, exit_status, is_of_tls};
 
 use crate::crew::CrewNow;
+use crate::metrics::CaFigures;
 use crate::session::{BirthCertificate, Refusal};
 use crate::stock::{Reservation, ReserveRequest};
 use crate::wire::{birth_certificate, device_message, reservation, reserve_request, time, units_left};
@@ -35,6 +38,7 @@ pub(crate) struct Ca {
     client: Client,
     patience: Duration,
     outage: Outage,
+    figures: Option<CaFigures>,
 }
 
 impl Ca {
@@ -50,7 +54,17 @@ impl Ca {
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .connect_with_connector_lazy(connector);
-        Ok(Self { client: ProvisioningServiceClient::new(channel), patience, outage: Outage::default() })
+        Ok(Self {
+            client: ProvisioningServiceClient::new(channel),
+            patience,
+            outage: Outage::default(),
+            figures: None,
+        })
+    }
+
+    /// Counts calls and outages.
+    pub(crate) fn with_figures(self, figures: CaFigures) -> Self {
+        Self { figures: Some(figures), ..self }
     }
 
     pub(crate) async fn work_order(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
@@ -205,17 +219,21 @@ impl Ca {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let attempt = || async {
-            match tokio::time::timeout(CALL_TIMEOUT, call(self.client.clone(), request.clone())).await {
-                Ok(Ok(response)) => {
-                    self.outage.end();
-                    Ok(response.into_inner())
-                }
-                Ok(Err(status)) => Err(react(&status)),
-                Err(_) => Err(Reaction::Retry {
-                    detail: format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
-                    after: None,
-                }),
-            }
+            let begun = Instant::now();
+            let answered =
+                match tokio::time::timeout(CALL_TIMEOUT, call(self.client.clone(), request.clone())).await {
+                    Ok(Ok(response)) => {
+                        self.outage.end();
+                        Ok(response.into_inner())
+                    }
+                    Ok(Err(status)) => Err(react(&status)),
+                    Err(_) => Err(Reaction::Retry {
+                        detail: format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
+                        after: None,
+                    }),
+                };
+            self.count(begun.elapsed(), !matches!(answered, Err(Reaction::Retry { .. })));
+            answered
         };
         let until = Instant::now() + self.patience;
         attempt
@@ -231,7 +249,11 @@ impl Ca {
             })
             .notify(|reaction, delay| {
                 if let Reaction::Retry { detail, .. } = reaction {
-                    self.outage.goes_on(detail, self.patience);
+                    if self.outage.goes_on(detail, self.patience)
+                        && let Some(figures) = &self.figures
+                    {
+                        figures.outages.inc();
+                    }
                     tracing::debug!(detail, ?delay, "asking the CA again");
                 }
             })
@@ -259,6 +281,18 @@ pub(crate) struct Words {
     pub(crate) remark: String,
     /// Who does it; empty: it was not said.
     pub(crate) operator: String,
+}
+
+impl Ca {
+    fn count(&self, took: Duration, is_answered: bool) {
+        let Some(figures) = &self.figures else { return };
+        if is_answered {
+            figures.answered.observe(took.as_secs_f64());
+        } else {
+            figures.unanswered.inc();
+        }
+        figures.reachable.set(i64::from(is_answered));
+    }
 }
 
 /// Why the CA gave no answer that can be used.

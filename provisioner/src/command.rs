@@ -1,5 +1,6 @@
 //! The commands: read the arguments, make a plan, run the line, report.
 
+mod doctor;
 mod failure;
 mod intake;
 mod limits;
@@ -28,6 +29,7 @@ use crate::crew::Crew;
 use crate::journal::{FoundJournal, Journal, JournalState, Record, RunStart, Writer};
 use crate::line::{Intake, Line, Pausing, SilenceMonitor, Summary};
 use crate::link::{LinkSpec, damage_pause};
+use crate::metrics::{Exporter, Figures};
 use crate::mode::Mode;
 use crate::report::milliseconds;
 use crate::scan::is_at_the_keyboard;
@@ -52,6 +54,7 @@ pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Comp
         Command::Rework(arguments) => unit_end::run(UnitEnd::Rework, arguments, console).await,
         Command::GiveUp(arguments) => unit_end::run(UnitEnd::GiveUp, arguments, console).await,
         Command::Report(arguments) => report::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Completions { shell } => {
             say(completion_script::<Arguments>(PROGRAM, shell).trim_end()).map(|()| Status::Done)
         }
@@ -64,15 +67,19 @@ struct Station {
     ca: Ca,
     journal: Journal,
     crew: Crew,
+    figures: Figures,
 }
 
 impl Station {
     fn open(config: &Path, console: &Console) -> Result<Self, Failure> {
         let settings = settings(config)?;
+        let figures = Figures::new();
         let ca = Ca::new(&settings.server, settings.connector.clone(), settings.ca_patience)?;
         let journal = Journal::open(&journal_directory(&settings, console)?)?;
         let crew = Crew::new(settings.shifts.clone(), Arc::new(SystemClock));
-        Ok(Self { settings, ca, journal, crew })
+        let (ca, journal) =
+            (ca.with_figures(figures.ca.clone()), journal.counting(figures.journal_syncs.clone()));
+        Ok(Self { settings, ca, journal, crew, figures })
     }
 
     /// With whoever works from the beginning.
@@ -111,6 +118,7 @@ impl Station {
         journal.record(&Record::Run(start)).await?;
         let parts = (self.ca.clone(), journal.clone(), Arc::clone(&clock));
         let stock = Stock::new(parts, &job.work_order, terms, &job.known, job.first.into_iter(), job.room);
+        self.figures.reserve(stock.in_hand());
         reserve_before(&stock, &job.mode).await?;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let signals = Signals::new().map_err(Failure::Signals)?;
@@ -136,6 +144,7 @@ impl Station {
             silence: SilenceMonitor::default(),
             mode: job.mode,
             probe_interval: bench.probe_interval,
+            figures: self.figures.clone(),
         };
         let pausing = Pausing {
             after_failures: bench.pause_after_failures,
@@ -143,7 +152,8 @@ impl Station {
         };
         let (supply, intake, slots, known) = (job.supply, job.intake, job.slots, job.known.units);
         let line = Line { context, supply, intake, slots, known, stop, pausing };
-        let summary = output.follow(line, total).await;
+        let _exporter = self.exporter(&output.console).await;
+        let summary = output.follow(line, total, &self.figures).await;
         watch.abort();
         summary
     }
@@ -161,6 +171,22 @@ async fn reserve_before(stock: &Stock, mode: &Mode) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+impl Station {
+    /// Serves the figures, if the configuration says where. A line does not need them to run.
+    async fn exporter(&self, console: &Console) -> Option<Exporter> {
+        let address = self.settings.metrics?;
+        match Exporter::start(address, self.figures.clone()).await {
+            Ok(exporter) => Some(exporter),
+            Err(error) => {
+                console.complain(&format!(
+                    "the metrics are not served at {address}: {error}; the line runs without them (`metrics` in station.toml)"
+                ));
+                None
+            }
+        }
+    }
 }
 
 struct Job {

@@ -11,6 +11,7 @@ use tonic::transport::Uri;
 use crate::crew::Shifts;
 use crate::journal::JournalLocation;
 use crate::link::{LinkLimits, damage_pause};
+use crate::metrics::MetricsAddress;
 use crate::mode::Mode;
 use crate::scan::{ScannerPort, SlotCodes};
 use crate::session::Limits;
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) bench: BenchSettings,
     pub(crate) reserve: ReserveTerms,
     pub(crate) shifts: Shifts,
+    /// Where the figures of a run are served; `None`: nowhere.
+    pub(crate) metrics: Option<MetricsAddress>,
 }
 
 /// How units come and how the bench waits for them.
@@ -80,6 +83,10 @@ impl Settings {
         let bench = BenchSettings::read(&mut fields);
         let reserve = fields.reserve_terms();
         let shifts = fields.shifts();
+        let metrics = fields.text("metrics").and_then(|text| {
+            let wrong = |what: String| fields.mistakes.push(format!("metrics: {what}"));
+            text.parse().map_err(wrong).ok()
+        });
         let state_directory = (fields.environment)("STATE_DIRECTORY");
         let mistakes = fields.all_mistakes();
         let (true, Some(server), Some(connector), Some(credentials)) =
@@ -108,6 +115,7 @@ impl Settings {
             bench,
             reserve,
             shifts,
+            metrics,
         })
     }
 }

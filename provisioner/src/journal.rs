@@ -17,6 +17,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use identity::DeviceId;
+use prometheus_client::metrics::histogram::Histogram;
 
 use file::{Read, read};
 pub(crate) use location::{FoundJournal, JournalLocation};
@@ -32,6 +33,8 @@ pub(crate) struct Journal {
     pub(crate) directory: PathBuf,
     // Holds the lock, which the system releases when the process ends.
     lock: File,
+    // Where the seconds of each sync are counted.
+    syncs: Option<Histogram>,
 }
 
 impl Journal {
@@ -47,20 +50,26 @@ impl Journal {
             .create(true)
             .truncate(false)
             .write(true)
-            .open(directory.join("lock"))
+            .open(directory.join(LOCK))
             .map_err(refused)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { directory: directory.to_owned(), lock }),
+            Ok(()) => Ok(Self { directory: directory.to_owned(), lock, syncs: None }),
             Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path: directory.to_owned() }),
             Err(TryLockError::Error(source)) => Err(refused(source)),
         }
+    }
+
+    /// Counts the seconds of each sync.
+    pub(crate) fn counting(mut self, syncs: Histogram) -> Self {
+        self.syncs = Some(syncs);
+        self
     }
 
     /// Opens the journal of a work order for writing, creates it if it is missing, and returns its state.
     pub(crate) fn work_order(&self, work_order: &str) -> Result<(Writer, JournalState), JournalError> {
         let path = path_of(&self.directory, work_order);
         let read = if path.exists() { read(&path)? } else { Read::default() };
-        let writer = Writer::open(&path, work_order, read.length)?;
+        let writer = Writer::open(&path, work_order, read.length, self.syncs.clone())?;
         Ok((writer, read.into()))
     }
 }
@@ -313,6 +322,9 @@ pub(crate) enum JournalError {
 
 /// The outcome of a unit whose certificate is to be replaced, or was replaced by another station.
 const SUPERSEDED: &str = "superseded";
+
+/// The file whose lock says that a station runs with the journal.
+pub(crate) const LOCK: &str = "lock";
 
 const VERSION: u32 = 1;
 const SUFFIX: &str = ".journal";

@@ -12,14 +12,15 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use plan::{clock_difference, order_refusal};
-pub(crate) use probe::{Look, Probe};
+pub(crate) use plan::{CLOCK_DIFFERENCE_MAX, clock_difference, order_refusal};
+pub(crate) use probe::{Look, Probe, Question};
 
 use crate::ca::Ca;
 use crate::crew::Crew;
 use crate::journal::{Record, UnitEnd, UnitRecord, Writer};
 use crate::line::{LineEvent, SilenceMonitor, SilenceVerdict};
 use crate::link::{Link, LinkLimits, LinkSpec};
+use crate::metrics::Figures;
 use crate::mode::Mode;
 use crate::session::{Limits, Outcome, ProvisioningBundle, Session, SessionRandomness, UnitProgress};
 use crate::stock::Stock;
@@ -49,6 +50,7 @@ pub(crate) struct LineContext {
     pub(crate) mode: Mode,
     /// How often a fixture is asked whether a unit is there.
     pub(crate) probe_interval: Duration,
+    pub(crate) figures: Figures,
 }
 
 #[derive(Debug)]
@@ -173,6 +175,7 @@ impl LineContext {
             let Some(pause) = pause else { return result };
             tracing::info!(device.id = %unit.device, "the link broke, opening it again: {}", result.outcome);
             progress = result.progress;
+            self.figures.link.reopened.inc();
             tokio::time::sleep(pause).await;
         }
     }
@@ -230,6 +233,7 @@ impl LineContext {
             timer: None,
             ca: Duration::ZERO,
             heard: false,
+            steps: self.figures.step_clock(),
         };
         let outcome = match run.until_it_ends(&mut link).await {
             Outcome::TimedOut { doing, damaged: 0, noise_bytes: 0 } if !run.heard => {
@@ -237,6 +241,7 @@ impl LineContext {
             }
             outcome => outcome,
         };
+        self.figures.link.resent.inc_by(run.session.resent().into());
         UnitResult {
             resent: run.session.resent(),
             heard: run.heard,

@@ -36,6 +36,9 @@ pub(crate) struct OrderRoom {
     pub(crate) stations: u64,
 }
 
+/// The units that no unit was told and that may be begun, and until the first of them may not.
+pub(crate) type InHand = Arc<dyn Fn() -> Option<(usize, Duration)> + Send + Sync>;
+
 /// Shared by all slots.
 pub(crate) struct Stock {
     ca: Ca,
@@ -43,7 +46,7 @@ pub(crate) struct Stock {
     clock: Arc<dyn Clock>,
     work_order: String,
     terms: ReserveTerms,
-    shelf: Mutex<Shelf>,
+    shelf: Arc<Mutex<Shelf>>,
     /// Held while the CA is asked, so that two slots do not ask for one thing.
     room: tokio::sync::Mutex<OrderRoom>,
 }
@@ -79,8 +82,18 @@ impl Stock {
             told: known.units.iter().map(serial).collect(),
         };
         let work_order = work_order.to_owned();
-        let (shelf, room) = (Mutex::new(shelf), tokio::sync::Mutex::new(room));
+        let (shelf, room) = (Arc::new(Mutex::new(shelf)), tokio::sync::Mutex::new(room));
         Self { ca, journal, clock, work_order, terms, shelf, room }
+    }
+
+    /// Tells at any time how many units are in hand, and for how long.
+    pub(crate) fn in_hand(&self) -> InHand {
+        let (shelf, clock) = (Arc::clone(&self.shelf), Arc::clone(&self.clock));
+        Arc::new(move || {
+            let now = clock.now();
+            let (units, ends_at) = shelf.lock().held.in_hand(now)?;
+            Some((units, ends_at.duration_since(now).ok()?))
+        })
     }
 
     /// Serial numbers for at most `wanted` units: those in hand, else of the next block. Each is given out

@@ -13,13 +13,16 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    pub(super) fn goes_on(&self, detail: &str, patience: Duration) {
+    /// The CA gave no answer. Returns whether it is the first time.
+    pub(super) fn goes_on(&self, detail: &str, patience: Duration) -> bool {
         let mut since = self.since.lock();
-        if since.is_none() {
+        let begins = since.is_none();
+        if begins {
             *since = Some(Instant::now());
             let patience_s = patience.as_secs();
             tracing::warn!("the CA cannot answer ({detail}); each unit waits for it, {patience_s} s at most");
         }
+        begins
     }
 
     pub(super) fn end(&self) {

@@ -10,6 +10,7 @@ use crate::arguments::{Output, PROGRAM};
 use crate::ca::{CLOCK, advice, exit_status};
 use crate::console::Console;
 use crate::line::{Line, LineEvent, Stop, Summary};
+use crate::metrics::Figures;
 use crate::progress::Progress;
 use crate::report::ReportFile;
 
@@ -27,7 +28,13 @@ impl RunOutput {
         Ok(Self { json: output.json, report: report.transpose()?, console: console.clone() })
     }
 
-    pub(super) async fn follow(&mut self, line: Line, total: Option<u64>) -> Result<Summary, Failure> {
+    pub(super) async fn follow(
+        &mut self,
+        line: Line,
+        total: Option<u64>,
+        figures: &Figures,
+    ) -> Result<Summary, Failure> {
+        figures.begin(line.slots);
         let mut progress = Progress::new(self.json, line.slots, total, &self.console);
         let (events, mut happened) = tokio::sync::mpsc::channel(EVENTS_MAX);
         let stop = line.stop.clone();
@@ -41,6 +48,7 @@ impl RunOutput {
                 stop.cancel();
                 report_lost = Some(error);
             }
+            figures.see(&event);
             progress.show(&event);
         }
         progress.finish();

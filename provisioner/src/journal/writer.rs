@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot};
 
 use super::file::line;
@@ -24,7 +26,12 @@ struct Append {
 
 impl Writer {
     /// Opens a file with `length` bytes of whole lines and cuts what follows, or creates it.
-    pub(super) fn open(path: &Path, work_order: &str, length: u64) -> Result<Self, JournalError> {
+    pub(super) fn open(
+        path: &Path,
+        work_order: &str,
+        length: u64,
+        syncs: Option<Histogram>,
+    ) -> Result<Self, JournalError> {
         let refused = |source| JournalError::Io { path: path.to_owned(), source };
         let mut file =
             File::options().create(true).truncate(false).write(true).open(path).map_err(refused)?;
@@ -41,7 +48,7 @@ impl Writer {
         let path = path.to_owned();
         std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || write(&mut file, &path, appends))
+            .spawn(move || write(&mut file, &path, appends, syncs.as_ref()))
             .map_err(|source| JournalError::Io { path: PathBuf::from("journal thread"), source })?;
         Ok(Self { queue })
     }
@@ -57,7 +64,7 @@ impl Writer {
     }
 }
 
-fn write(file: &mut File, path: &Path, mut appends: mpsc::Receiver<Append>) {
+fn write(file: &mut File, path: &Path, mut appends: mpsc::Receiver<Append>, syncs: Option<&Histogram>) {
     let mut failure: Option<String> = None;
     while let Some(first) = appends.blocking_recv() {
         let mut batch = vec![first];
@@ -70,10 +77,13 @@ fn write(file: &mut File, path: &Path, mut appends: mpsc::Receiver<Append>) {
             Some(why) => Err(why.clone()),
             None => {
                 let lines: Vec<u8> = batch.iter().flat_map(|append| append.line.iter().copied()).collect();
+                let begun = Instant::now();
                 // After a failed sync the content of the disk is unknown, and a second sync may lie.
-                file.write_all(&lines)
-                    .and_then(|()| file.sync_data())
-                    .map_err(|error| format!("{}: {error}", path.display()))
+                let written = file.write_all(&lines).and_then(|()| file.sync_data());
+                if let Some(syncs) = syncs {
+                    syncs.observe(begun.elapsed().as_secs_f64());
+                }
+                written.map_err(|error| format!("{}: {error}", path.display()))
             }
         };
         failure = result.as_ref().err().cloned();

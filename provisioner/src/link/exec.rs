@@ -14,12 +14,20 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::driver::{Channel, Driver, LinkError, LinkLimits, Place};
-use super::spec::{LinkSpec, LinkSpecError};
+use super::spec::{LinkSpec, LinkSpecError, of_slot};
 use crate::wire::for_people;
 
 /// A command in words, in which `{serial}`, `{product}` and `{slot}` are replaced; without a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExecLink(Vec<String>);
+
+impl ExecLink {
+    /// The program of a slot. `None`: its name is known only with the unit.
+    pub(crate) fn program(&self, slot: usize) -> Option<String> {
+        let program = of_slot(self.0.first()?, slot);
+        (!["{serial}", "{product}"].iter().any(|name| program.contains(name))).then_some(program)
+    }
+}
 
 impl Driver for ExecLink {
     async fn open(&self, place: &Place<'_>, _: &LinkLimits) -> Result<Channel, LinkError> {

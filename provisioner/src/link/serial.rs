@@ -84,6 +84,10 @@ impl Driver for SerialLink {
                     let (reader, writer) = port.split();
                     return Ok(Channel { reader: Box::new(reader), writer: Box::new(writer), process: None });
                 }
+                // Who does not wait asks whether it is there.
+                Err(Closed::Away(why)) if limits.port_patience.is_zero() => {
+                    return Err(LinkError::NobodyThere(why));
+                }
                 Err(Closed::Away(why)) if Instant::now() >= end => {
                     let text = format!("{why}; the slot waited {patience} for it (port-patience-s)");
                     return Err(LinkError::NobodyThere(text));

@@ -233,4 +233,4 @@ pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> O
 }
 
 /// The largest difference between the two clocks: birth certificates begin an hour before they are issued.
-const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(45 * 60);
+pub(crate) const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(45 * 60);

@@ -2,17 +2,28 @@
 
 use std::time::Duration;
 
-use identity::DeviceId;
+use identity::{DeviceId, Product};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::LineContext;
-use crate::link::{Link, LinkError, LinkLimits, Received};
-use crate::session::{DeviceRequest, Outcome, Presence};
+use crate::link::{Link, LinkError, LinkLimits, LinkSpec, Received};
+use crate::session::{DeviceRequest, Limits, Outcome, Presence};
 use crate::wire::{decode_response, encode_request, is_echo};
+
+/// With what fixtures are asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) link: &'a LinkSpec,
+    pub(crate) link_limits: &'a LinkLimits,
+    pub(crate) limits: Limits,
+    pub(crate) product: &'a Product,
+    /// How long an empty fixture is waited for.
+    pub(crate) interval: Duration,
+}
 
 /// The questions to one fixture, until a unit answers. The link stays open between them where it can.
 pub(crate) struct Probe<'a> {
-    context: &'a LineContext,
+    question: Question<'a>,
     /// What the link's `{serial}` and `{product}` stand for.
     device: &'a DeviceId,
     slot: usize,
@@ -35,7 +46,19 @@ pub(crate) enum Look {
 
 impl<'a> Probe<'a> {
     pub(crate) fn new(context: &'a LineContext, device: &'a DeviceId, slot: usize) -> Self {
-        Self { context, device, slot, link: None, opened: Instant::now(), rests: false, exchange: 0 }
+        let question = Question {
+            link: &context.link,
+            link_limits: &context.link_limits,
+            limits: context.limits,
+            product: &context.product,
+            interval: context.probe_interval,
+        };
+        Self::of(question, device, slot)
+    }
+
+    /// Asks without a line.
+    pub(crate) fn of(question: Question<'a>, device: &'a DeviceId, slot: usize) -> Self {
+        Self { question, device, slot, link: None, opened: Instant::now(), rests: false, exchange: 0 }
     }
 
     /// The open link, for the session with the unit that has answered.
@@ -46,9 +69,9 @@ impl<'a> Probe<'a> {
     /// Asks once. If nothing is there, it takes the probe interval. Dropping the future closes the link.
     pub(crate) async fn look(&mut self) -> Look {
         if std::mem::take(&mut self.rests) {
-            sleep(self.context.probe_interval).await;
+            sleep(self.question.interval).await;
         }
-        let until = Instant::now() + self.context.probe_interval;
+        let until = Instant::now() + self.question.interval;
         let look = self.ask(until).await;
         match &look {
             Look::Absent(why) => {
@@ -64,7 +87,7 @@ impl<'a> Probe<'a> {
     async fn ask(&mut self, until: Instant) -> Look {
         let mut link = match self.link.take() {
             Some(link) => link,
-            None => match Link::open(&self.context.link, self.device, self.slot, &self.limits()).await {
+            None => match Link::open(self.question.link, self.device, self.slot, &self.limits()).await {
                 Ok(link) => {
                     self.opened = Instant::now();
                     link
@@ -92,13 +115,13 @@ impl<'a> Probe<'a> {
 
     /// A port that is away is an empty fixture: the next question looks for it again.
     fn limits(&self) -> LinkLimits {
-        LinkLimits { port_patience: Duration::ZERO, ..self.context.link_limits.clone() }
+        LinkLimits { port_patience: Duration::ZERO, ..self.question.link_limits.clone() }
     }
 
     /// Sends Hello and waits for an answer. Where bytes come it is patient as a session is: a unit may greet
     /// with the text of its boot loader.
     async fn hello(&mut self, link: &mut Link, until: Instant) -> Result<Option<Presence>, Outcome> {
-        let (mut until, mut sends_left) = (until, self.context.limits.sends_max);
+        let (mut until, mut sends_left) = (until, self.question.limits.sends_max);
         let (mut damaged, mut noise_bytes) = (0_u32, 0_u64);
         self.send(link).await?;
         loop {
@@ -131,7 +154,7 @@ impl<'a> Probe<'a> {
                         return Ok(Some(Presence::Garbled { damaged, noise_bytes: bytes }));
                     }
                     self.send(link).await?;
-                    until = Instant::now() + self.context.limits.answer_timeout;
+                    until = Instant::now() + self.question.limits.answer_timeout;
                 }
             }
         }
@@ -140,7 +163,7 @@ impl<'a> Probe<'a> {
     async fn send(&mut self, link: &mut Link) -> Result<Duration, Outcome> {
         // The session that may follow begins with a number of its own.
         self.exchange = self.exchange.wrapping_add(1).max(1);
-        let product = self.context.product.clone();
+        let product = self.question.product.clone();
         let hello = DeviceRequest::Hello { serial: None, product };
         Ok(link.send(&encode_request(self.exchange, &hello)).await?)
     }

@@ -11,6 +11,7 @@ use super::LineContext;
 use crate::ca::CaError;
 use crate::journal::Record;
 use crate::link::{Link, Received};
+use crate::metrics::{CONFIRM, ISSUE, StepClock};
 use crate::session::{Command, Event, Outcome, Session};
 use crate::wire::{NotTheProtocol, decode_response, encode_request, is_echo};
 
@@ -25,6 +26,7 @@ pub(super) struct Run<'a> {
     pub(super) timer: Option<Instant>,
     pub(super) ca: Duration,
     pub(super) heard: bool,
+    pub(super) steps: StepClock,
 }
 
 impl Run<'_> {
@@ -52,12 +54,14 @@ impl Run<'_> {
                     recorded.map_err(|error| Event::JournalLost(error.to_string()))?;
                 }
                 Command::Send { exchange, request } => {
+                    self.steps.sends(&request);
                     let message = encode_request(exchange, &request);
                     let sent = link.send(&message).await;
                     on_the_line = sent.map_err(|error| Event::LinkLost(error.to_string()))?;
                 }
                 Command::ArmTimer(after) => self.timer = Some(Instant::now() + after + on_the_line),
                 Command::RequestCertificate { request_id, csr } => {
+                    self.steps.begins(ISSUE);
                     let (ca, device) = (self.context.ca.clone(), self.device.clone());
                     let (work_order, crew) = (self.context.work_order.clone(), self.context.crew.now());
                     self.call(async move {
@@ -66,6 +70,7 @@ impl Run<'_> {
                     });
                 }
                 Command::Confirm { serial_number } => {
+                    self.steps.begins(CONFIRM);
                     let (ca, device) = (self.context.ca.clone(), self.device.clone());
                     let work_order = self.context.work_order.clone();
                     self.call(async move {
@@ -73,7 +78,12 @@ impl Run<'_> {
                         confirmed.map_or_else(no_answer, |()| Event::Confirmed)
                     });
                 }
-                Command::End(outcome) => return Ok(Some(outcome)),
+                Command::End(outcome) => {
+                    if outcome == Outcome::Passed {
+                        self.steps.ends();
+                    }
+                    return Ok(Some(outcome));
+                }
             }
         }
         Ok(None)
@@ -119,8 +129,14 @@ impl Run<'_> {
                         Err(NotTheProtocol { exchange, what }) => Event::NotTheProtocol { exchange, what },
                     }
                 }
-                Ok(Received::Damaged) => Event::DamagedFrame,
-                Ok(Received::Noise(bytes)) => Event::Noise(bytes),
+                Ok(Received::Damaged) => {
+                    self.context.figures.link.damaged.inc();
+                    Event::DamagedFrame
+                }
+                Ok(Received::Noise(bytes)) => {
+                    self.context.figures.link.noise_bytes.inc_by(bytes);
+                    Event::Noise(bytes)
+                }
                 Err(error) => Event::LinkLost(error.to_string()),
             },
             () = timed_out => {
