@@ -9,6 +9,7 @@ mod der;
 mod enroll;
 mod issue;
 mod limit;
+mod line;
 mod ocsp;
 mod renew;
 mod report;
@@ -50,6 +51,11 @@ enum Bench {
     Crl(crl::Crl),
     /// OCSP responses over plain HTTP: signed for each client, and cached.
     Ocsp(ocsp::Ocsp),
+    /// A station with many slots: its CPU for each unit, beside what the link alone costs.
+    Line(line::Line),
+    /// The link without a station; `line` starts it.
+    #[command(hide = true)]
+    BareLink(line::BareLink),
     /// The store alone: rate, size, memory, projection, restarts.
     Store(store::Store),
 }
@@ -63,6 +69,8 @@ fn main() -> ExitCode {
         Bench::Watch(watch) => watch.run(),
         Bench::Crl(crl) => crl.run(),
         Bench::Ocsp(ocsp) => ocsp.run(),
+        Bench::Line(line) => line.run(),
+        Bench::BareLink(link) => link.run(),
         Bench::Store(store) => store.run(),
     };
     match done {

@@ -26,6 +26,8 @@ pub(crate) enum Bench {
     Crl,
     /// OCSP responses over plain HTTP
     Ocsp,
+    /// A station with 32 slots, beside what the link alone costs
+    Line,
 }
 
 /// Builds the bench and the programs that it starts, and runs one.
@@ -34,7 +36,8 @@ pub(crate) fn run_bench(bench: Bench, quick: bool, arguments: &[String]) -> Resu
     let how_long =
         if quick { "minutes" } else { "about ten minutes on two cores; --quick takes the release build" };
     step(&format!("build {profile} programs (the first time takes {how_long})"), || {
-        run(cargo().args(["build", "--profile", profile, "--locked", "-p", "bench", "-p", "ca", "--bins"]))
+        let packages = ["-p", "bench", "-p", "ca", "-p", "provisioner"];
+        run(cargo().args(["build", "--profile", profile, "--locked", "--bins"]).args(packages))
     })?;
     let name = match bench {
         Bench::Store => "store",
@@ -45,6 +48,7 @@ pub(crate) fn run_bench(bench: Bench, quick: bool, arguments: &[String]) -> Resu
         Bench::Watch => "watch",
         Bench::Crl => "crl",
         Bench::Ocsp => "ocsp",
+        Bench::Line => "line",
     };
     let program = target_directory()?.join(profile).join("bench");
     run(Command::new(program).arg(name).args(arguments).current_dir(root()))
