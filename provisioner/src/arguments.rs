@@ -62,6 +62,18 @@ pub(crate) enum Command {
     /// unit. The command needs the journal: stop the line first.
     #[command(after_help = GIVE_UP_HELP)]
     GiveUp(UnitArguments),
+    /// Have the CA issue the certificates of units that were made while it could not be asked.
+    ///
+    /// A unit that is refused is listed with the reason. The command may be cut off anywhere and run again.
+    /// It needs the journal: stop the line first. A line does the same by itself when the CA answers again.
+    #[command(after_help = RECONCILE_HELP)]
+    Reconcile(ReconcileArguments),
+    /// Give units on the bench the certificates that were deferred.
+    ///
+    /// Insert the units in any order, on any slot: each says itself which one it is. The run ends when all
+    /// units that wait have their certificates, or with Ctrl-C.
+    #[command(after_help = FINISH_HELP)]
+    Finish(FinishArguments),
     /// Print what became of all units, from the journal alone.
     #[command(after_help = REPORT_HELP)]
     Report(ReportArguments),
@@ -90,6 +102,8 @@ impl Arguments {
             | Command::Scrap(UnitArguments { json, .. })
             | Command::Rework(UnitArguments { json, .. })
             | Command::GiveUp(UnitArguments { json, .. })
+            | Command::Reconcile(ReconcileArguments { json, .. })
+            | Command::Finish(FinishArguments { output: Output { json, .. }, .. })
             | Command::Report(ReportArguments { json, .. })
             | Command::Doctor(DoctorArguments { json, .. }) => *json,
             Command::Completions { .. } => false,
@@ -139,6 +153,10 @@ pub(crate) struct ProvisionArguments {
     /// the CA.
     #[arg(long)]
     pub(crate) keep_reservation: bool,
+    /// Do not ask the CA until it answers by itself: make units that are reserved. Needs
+    /// `offline = "allowed"` in station.toml.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) offline: bool,
     /// Print what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -162,6 +180,35 @@ pub(crate) struct ResumeArguments {
     /// How many units at a time [default: as in the last run].
     #[arg(long, value_name = "N", value_parser = slots)]
     pub(crate) slots: Option<usize>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Only of this work order.
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
+    pub(crate) work_order: Option<String>,
+    /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FinishArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The work order that they were made under.
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
+    pub(crate) work_order: String,
+    /// How to reach the devices: exec:COMMAND, tcp:HOST:PORT or serial:PORT[:BAUD].
+    #[arg(long)]
+    pub(crate) link: LinkSpec,
+    /// How many units at a time, 1 to 64.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = slots)]
+    pub(crate) slots: usize,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -306,7 +353,7 @@ pub const PROGRAM: &str = "touchmark-station";
 
 const EXIT_STATUSES: &str = "\
 Exit status:
-  0  done: all units passed
+  0  done: all units passed, or their certificates are deferred
   1  failed, or the line stopped: the operator, the link, the journal; the same command may succeed
   2  wrong usage: arguments, or a list with mistakes
   3  the configuration or the station's credential cannot be used
@@ -325,6 +372,19 @@ Exit status: see touchmark-station --help.
 
 Example:
   touchmark-station resume --config station.toml";
+
+const RECONCILE_HELP: &str = "\
+Exit status: see touchmark-station --help. 6 when the CA refused certificates.
+
+Example:
+  touchmark-station reconcile --config station.toml";
+
+const FINISH_HELP: &str = "\
+Exit status: see touchmark-station --help.
+
+Example:
+  touchmark-station finish --config station.toml --work-order wo-000017 --slots 4 \\
+      --link 'tcp:bench-3:40{slot:02}'";
 
 const REPORT_HELP: &str = "\
 Exit status: see touchmark-station --help. 0 also when units failed: the report says which.
@@ -394,6 +454,12 @@ Modes (--mode, or `mode` in station.toml):
   unit that is taken away, or exchanged, is noticed. A unit that is finished stays until it is taken
   away. Scan and device end when as many units have passed as the order, or --limit, allows.
 
+  Without the CA (offline = \"allowed\", or --offline at once): the units that are reserved are locked with
+  everything but their certificates; `report` shows them as deferred. Reserve before: a run with
+  --keep-reservation does. Everything is checked as usual, the request as the CA will check it. A
+  reservation that is over, or a clock that was set, makes no unit. When the CA answers again the line
+  asks it as before, and has the certificates issued. By default a line stops without the CA.
+
   Three failures in a row with the same reason pause the line: mend the cause, then press Enter.
   Where standard input is no terminal, the run ends instead. What no unit can have caused stops the
   line at once: a program or host that does not exist, a refused credential, a wrong clock.
@@ -430,6 +496,8 @@ station.toml:
   reserve-units = 500       the most units of one block, 1 to 1000; by default as the CA is configured
   reserve-hours = 12        how long units of a block may be begun, 1 to 168; by default as the CA is
                             configured
+  offline = \"never\"         allowed: while the CA cannot be asked, units that are reserved are made; they get
+                            their certificates later (touchmark-station reconcile, finish)
   keep-reservation = false  whether whole blocks are taken, and kept after the run (--keep-reservation)
   mode = \"scan\"             how units come: scan, device or list; --mode overrides it
   scanner = \"PATH[:BAUD]\"   a serial scanner; --scanner overrides it

@@ -15,6 +15,7 @@ use identity::{DeviceId, DeviceSerial, RequestId, SerialNumber};
 use prost::bytes::Bytes;
 use proto::v1;
 use proto::v1::provisioning_service_client::ProvisioningServiceClient;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::transport::{Channel, Uri};
 use tonic::{Response, Status};
@@ -24,11 +25,12 @@ pub(crate) use reason::{CA_UNREACHABLE, CLOCK, advice, exit_status, is_of_tls};
 
 use crate::crew::CrewNow;
 use crate::metrics::CaFigures;
+use crate::reconcile::{Reconciled, Waiting};
 use crate::session::{BirthCertificate, Refusal};
 use crate::stock::{Reservation, ReserveRequest};
 use crate::wire::{birth_certificate, device_message, reservation, reserve_request, time, units_left};
 use outage::Outage;
-use refusal::{Reaction, react};
+use refusal::{Reaction, react, refused_on_stream};
 
 type Client = ProvisioningServiceClient<Channel>;
 
@@ -39,6 +41,8 @@ pub(crate) struct Ca {
     patience: Duration,
     outage: Outage,
     figures: Option<CaFigures>,
+    /// Whether calls are given up at once after one was given up.
+    goes_away: bool,
 }
 
 impl Ca {
@@ -59,12 +63,47 @@ impl Ca {
             patience,
             outage: Outage::default(),
             figures: None,
+            goes_away: false,
         })
     }
 
     /// Counts calls and outages.
     pub(crate) fn with_figures(self, figures: CaFigures) -> Self {
         Self { figures: Some(figures), ..self }
+    }
+
+    /// Makes calls fail at once after one was given up, until [`Ca::back`]: the line works without the CA.
+    pub(crate) fn that_may_be_away(self) -> Self {
+        Self { goes_away: true, ..self }
+    }
+
+    /// Asks nothing until [`Ca::back`].
+    pub(crate) fn leave(&self) {
+        self.outage.set_away(true);
+    }
+
+    /// The CA is asked again.
+    pub(crate) fn back(&self) {
+        self.outage.set_away(false);
+    }
+
+    /// Whether the line works without the CA.
+    pub(crate) fn is_away(&self) -> bool {
+        self.outage.is_away()
+    }
+
+    /// Tells when that changes.
+    pub(crate) fn away(&self) -> watch::Receiver<bool> {
+        self.outage.away()
+    }
+
+    /// Asks once whether the CA answers again.
+    pub(crate) async fn looks(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
+        let request = v1::GetWorkOrderRequest { work_order: work_order.to_owned() };
+        self.call_for(Duration::ZERO, request, |mut client, request| async move {
+            client.get_work_order(request).await
+        })
+        .await
     }
 
     pub(crate) async fn work_order(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
@@ -121,25 +160,43 @@ impl Ca {
     pub(crate) async fn issue(
         &self,
         work_order: &str,
-        device: &DeviceId,
+        (device, made_at): (&DeviceId, Option<SystemTime>),
         request_id: RequestId,
         csr: &[u8],
-        CrewNow { shift, operator }: CrewNow,
+        crew: CrewNow,
     ) -> Result<BirthCertificate, CaError> {
-        let request = v1::IssueBirthCertificateRequest {
-            deferral: None,
-            request_id: Bytes::copy_from_slice(request_id.as_bytes()),
-            work_order: work_order.to_owned(),
-            device: Some(device_message(device)),
-            csr: Bytes::copy_from_slice(csr),
-            shift,
-            operator,
-        };
+        let request = birth_request(work_order, device, (request_id, csr), (made_at, crew));
         let answer = self
             .call(request, |mut client, request| async move { client.issue_birth_certificate(request).await })
             .await?;
         birth_certificate(answer.certificate)
             .ok_or_else(|| CaError::Unreachable("its answer has no certificate".into()))
+    }
+
+    /// Requests the certificates of units that were made without the CA, on one stream. An answer may be
+    /// missing. If the stream is cut, all are asked again: the CA gives the same answers.
+    pub(crate) async fn issue_deferred(
+        &self,
+        work_order: &str,
+        units: &[Waiting],
+    ) -> Result<Vec<(RequestId, Reconciled)>, CaError> {
+        let request = |unit: &Waiting| {
+            let asked = (unit.request_id, unit.csr.as_slice());
+            let made = (Some(unit.made_at), unit.crew.clone());
+            birth_request(work_order, &unit.device, asked, made)
+        };
+        let requests: Vec<_> = units.iter().map(request).collect();
+        let answers = self
+            .call(requests, |mut client, requests| async move {
+                let stream = client.issue_birth_certificates(tokio_stream::iter(requests)).await?;
+                let (mut stream, mut answers) = (stream.into_inner(), Vec::new());
+                while let Some(answer) = stream.message().await? {
+                    answers.push(answer);
+                }
+                Ok(Response::new(answers))
+            })
+            .await?;
+        Ok(answers.into_iter().filter_map(reconciled).collect())
     }
 
     /// Records the unit as passed.
@@ -218,6 +275,25 @@ impl Ca {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
+        if self.is_away() {
+            return Err(CaError::Unreachable("the line works without it until it answers again".into()));
+        }
+        let answer = self.call_for(self.patience, request, call).await;
+        if self.goes_away && matches!(answer, Err(CaError::Unreachable(_))) {
+            self.leave();
+        }
+        answer
+    }
+
+    async fn call_for<Q: Clone, T, F>(
+        &self,
+        patience: Duration,
+        request: Q,
+        call: impl Fn(Client, Q) -> F,
+    ) -> Result<T, CaError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
         let attempt = || async {
             let begun = Instant::now();
             let answered =
@@ -235,12 +311,16 @@ impl Ca {
             self.count(begun.elapsed(), !matches!(answered, Err(Reaction::Retry { .. })));
             answered
         };
-        let until = Instant::now() + self.patience;
+        let until = Instant::now() + patience;
         attempt
             .retry(FullJitter::new(rand::make_rng(), PAUSE_FIRST_MAX, PAUSE_MAX))
             .when(|reaction| matches!(reaction, Reaction::Retry { .. }))
             .adjust(|reaction, delay| {
                 let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+                // Another call has waited long enough.
+                if self.is_away() {
+                    return None;
+                }
                 match reaction {
                     // The CA is asked a last time when the patience ends.
                     Reaction::Retry { after: Some(after), .. } => Some(delay?.max(*after).min(left)),
@@ -249,7 +329,7 @@ impl Ca {
             })
             .notify(|reaction, delay| {
                 if let Reaction::Retry { detail, .. } = reaction {
-                    if self.outage.goes_on(detail, self.patience)
+                    if self.outage.goes_on(detail, patience)
                         && let Some(figures) = &self.figures
                     {
                         figures.outages.inc();
@@ -263,6 +343,39 @@ impl Ca {
                 Reaction::Refused(refusal) => CaError::Refused(refusal),
             })
     }
+}
+
+fn birth_request(
+    work_order: &str,
+    device: &DeviceId,
+    (request_id, csr): (RequestId, &[u8]),
+    (made_at, crew): (Option<SystemTime>, CrewNow),
+) -> v1::IssueBirthCertificateRequest {
+    let CrewNow { shift, operator } = crew;
+    v1::IssueBirthCertificateRequest {
+        shift,
+        operator,
+        request_id: Bytes::copy_from_slice(request_id.as_bytes()),
+        work_order: work_order.to_owned(),
+        device: Some(device_message(device)),
+        csr: Bytes::copy_from_slice(csr),
+        deferral: made_at.map(|made_at| v1::Deferral { made_at: Some(made_at.into()) }),
+    }
+}
+
+/// The request id and the content of an answer on the stream; `None` if it has no id.
+fn reconciled(answer: v1::IssueBirthCertificatesResponse) -> Option<(RequestId, Reconciled)> {
+    use v1::issue_birth_certificates_response::Outcome;
+    let request_id = RequestId::try_from(answer.request_id.as_ref()).ok()?;
+    let reconciled = match answer.outcome {
+        Some(Outcome::Certificate(certificate)) => match birth_certificate(Some(certificate)) {
+            Some(certificate) => Reconciled::Issued(certificate),
+            None => Reconciled::Later("its answer has no certificate that can be read".into()),
+        },
+        Some(Outcome::Refusal(refusal)) => refused_on_stream(refusal),
+        None => Reconciled::Later("its answer is empty".into()),
+    };
+    Some((request_id, reconciled))
 }
 
 /// What the CA answered to a request for units.

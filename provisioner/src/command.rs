@@ -2,11 +2,14 @@
 
 mod doctor;
 mod failure;
+mod finish;
 mod intake;
 mod limits;
+mod order;
 mod output;
 mod plan;
 mod provision;
+mod reconcile;
 mod report;
 mod resume;
 mod signals;
@@ -14,6 +17,7 @@ mod summary;
 mod survey;
 mod unit_end;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,11 +30,12 @@ use crate::ca::Ca;
 use crate::config::Settings;
 use crate::console::Console;
 use crate::crew::Crew;
-use crate::journal::{FoundJournal, Journal, JournalState, Record, RunStart, Writer};
+use crate::journal::{FoundJournal, Journal, JournalState, Record, RunStart, Writer, known, work_orders};
 use crate::line::{Intake, Line, Pausing, SilenceMonitor, Summary};
 use crate::link::{LinkSpec, damage_pause};
 use crate::metrics::{Exporter, Figures};
 use crate::mode::Mode;
+use crate::offline::{self, Deferrals, Offline};
 use crate::report::milliseconds;
 use crate::scan::is_at_the_keyboard;
 use crate::session::{Limits, ProvisioningBundle, Refusal};
@@ -53,6 +58,8 @@ pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Comp
         Command::Scrap(arguments) => unit_end::run(UnitEnd::Scrap, arguments, console).await,
         Command::Rework(arguments) => unit_end::run(UnitEnd::Rework, arguments, console).await,
         Command::GiveUp(arguments) => unit_end::run(UnitEnd::GiveUp, arguments, console).await,
+        Command::Reconcile(arguments) => reconcile::run(arguments, console).await,
+        Command::Finish(arguments) => finish::run(arguments, console).await,
         Command::Report(arguments) => report::run(&arguments),
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Completions { shell } => {
@@ -115,11 +122,19 @@ impl Station {
         // `resume` opens the links by itself. Where people insert the units, only they know which is where.
         let link = if job.mode.waits_for_units() { String::new() } else { job.link.to_string() };
         let start = RunStart { at_ms: milliseconds(since_epoch), link, slots: job.slots };
+        let deferrals = self.deferrals(&job, &clock)?;
+        if self.ca.is_away() {
+            deferrals.check_clock().map_err(|detail| Failure::ClockWrong { detail })?;
+        }
         journal.record(&Record::Run(start)).await?;
         let parts = (self.ca.clone(), journal.clone(), Arc::clone(&clock));
         let stock = Stock::new(parts, &job.work_order, terms, &job.known, job.first.into_iter(), job.room);
         self.figures.reserve(stock.in_hand());
-        reserve_before(&stock, &job.mode).await?;
+        if self.ca.is_away() {
+            output.console.complain("the CA is not asked: units are made that are reserved already");
+        } else {
+            reserve_before(&stock, &job.mode).await?;
+        }
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let signals = Signals::new().map_err(Failure::Signals)?;
         let watch = tokio::spawn(signals.watch(stop.clone(), abort.clone(), output.console.clone()));
@@ -136,6 +151,8 @@ impl Station {
             crew: self.crew.clone(),
             journal,
             stock,
+            deferrals,
+            finishes: job.finishes,
             limits: Limits { damage_pause, ..self.settings.limits },
             clock,
             stop: stop.clone(),
@@ -156,6 +173,23 @@ impl Station {
         let summary = output.follow(line, total, &self.figures).await;
         watch.abort();
         summary
+    }
+}
+
+impl Station {
+    /// Who may be made without the CA. All journals say which keys there are.
+    fn deferrals(&self, job: &Job, clock: &Arc<dyn Clock>) -> Result<Deferrals, Failure> {
+        let mut keys = BTreeMap::new();
+        if job.offline == Offline::Allowed {
+            for other in work_orders(&self.journal.directory)? {
+                let known = known(&self.journal.directory, &other)?;
+                keys.append(&mut offline::keys(
+                    known.units.iter().map(|(device, unit)| (device, &unit.progress)),
+                ));
+            }
+        }
+        let latest = job.known.latest.unwrap_or(std::time::UNIX_EPOCH);
+        Ok(Deferrals::new(job.offline, Arc::clone(clock), latest, keys))
     }
 }
 
@@ -204,6 +238,9 @@ struct Job {
     room: OrderRoom,
     /// Serial numbers that the supply has already.
     first: Vec<DeviceSerial>,
+    /// Whether units only get their deferred certificates.
+    finishes: bool,
+    offline: Offline,
 }
 
 /// The journal's directory. Tells the operator if the journal was moved or lies in the credential directory.

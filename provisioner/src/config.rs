@@ -13,6 +13,7 @@ use crate::journal::JournalLocation;
 use crate::link::{LinkLimits, damage_pause};
 use crate::metrics::MetricsAddress;
 use crate::mode::Mode;
+use crate::offline::Offline;
 use crate::scan::{ScannerPort, SlotCodes};
 use crate::session::Limits;
 use crate::stock::ReserveTerms;
@@ -30,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) shifts: Shifts,
     /// Where the figures of a run are served; `None`: nowhere.
     pub(crate) metrics: Option<MetricsAddress>,
+    pub(crate) offline: Offline,
 }
 
 /// How units come and how the bench waits for them.
@@ -87,6 +89,7 @@ impl Settings {
             let wrong = |what: String| fields.mistakes.push(format!("metrics: {what}"));
             text.parse().map_err(wrong).ok()
         });
+        let offline = fields.offline();
         let state_directory = (fields.environment)("STATE_DIRECTORY");
         let mistakes = fields.all_mistakes();
         let (true, Some(server), Some(connector), Some(credentials)) =
@@ -116,6 +119,7 @@ impl Settings {
             reserve,
             shifts,
             metrics,
+            offline,
         })
     }
 }
@@ -275,6 +279,14 @@ impl<E: Fn(&str) -> Option<String>> Fields<E> {
             duration: hours.map(|hours| Duration::from_secs(hours * 3_600)),
             keeps: self.flag("keep-reservation"),
         }
+    }
+
+    fn offline(&mut self) -> Offline {
+        let Some(text) = self.text("offline") else { return Offline::default() };
+        Offline::from_str(&text, false).unwrap_or_else(|_| {
+            self.mistakes.push(format!("offline is never or allowed, not {text:?}"));
+            Offline::default()
+        })
     }
 
     fn number_if_any(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {

@@ -15,17 +15,18 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use identity::DeviceId;
 use prometheus_client::metrics::histogram::Histogram;
 
 use file::{Read, read};
 pub(crate) use location::{FoundJournal, JournalLocation};
-pub(crate) use record::{Record, RunStart};
+pub(crate) use record::{OrderFacts, Record, RunStart};
 pub(crate) use writer::Writer;
 
 use crate::session::{Outcome, Step, Taken, UnitProgress};
-use crate::stock::Held;
+use crate::stock::{Held, from_millis};
 
 /// A directory of journals, locked by one station at a time.
 #[derive(Debug)]
@@ -107,6 +108,10 @@ pub(crate) struct JournalState {
     pub(crate) units: BTreeMap<DeviceId, UnitRecord>,
     /// What the CA has reserved for this station.
     pub(crate) held: Held,
+    /// The last answer of the CA about the order.
+    pub(crate) order: Option<OrderFacts>,
+    /// The latest time of a record since the CA has agreed with the clock.
+    pub(crate) latest: Option<SystemTime>,
     /// The length of what was torn off the end of the file.
     pub(crate) torn_bytes: usize,
 }
@@ -156,7 +161,12 @@ impl UnitRecord {
 
     /// Whether nothing is left to do for it.
     pub(crate) fn is_done(&self) -> bool {
-        self.progress.passed || self.scrapped || self.taken.is_some()
+        self.progress.passed || self.is_deferred() || self.scrapped || self.taken.is_some()
+    }
+
+    /// Whether it is locked, and has not got its certificate.
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.progress.locked_deferred && !self.progress.passed
     }
 
     /// Whether the CA has issued it a birth certificate, as far as the journal knows.
@@ -243,14 +253,29 @@ impl JournalState {
         self.held.serials().filter(|serial| !made.contains(serial)).count() as u64
     }
 
+    fn saw(&mut self, time: SystemTime) {
+        self.latest = self.latest.max(Some(time));
+    }
+
     pub(crate) fn add(&mut self, record: Record) {
         match record {
-            Record::Run(run) => self.last_run = Some(run),
+            Record::Run(run) => {
+                self.saw(from_millis(run.at_ms));
+                self.last_run = Some(run);
+            }
+            Record::Order(order) => {
+                // The CA has agreed with the clock, whatever was recorded before.
+                self.latest = Some(order.at);
+                self.order = Some(order);
+            }
             Record::Begun { device, columns } => {
                 self.held.told(&device.serial);
                 self.units.entry(device).or_default().begun(columns);
             }
             Record::Step { device, step } => {
+                if let Step::Deferred { at, .. } = &step {
+                    self.saw(*at);
+                }
                 let unit = self.units.entry(device).or_default();
                 if matches!(step, Step::Superseded { .. }) {
                     let name = SUPERSEDED.to_owned();

@@ -2,6 +2,7 @@
 
 mod admission;
 mod making;
+mod offline;
 mod pause;
 mod people;
 mod repeats;
@@ -150,6 +151,9 @@ impl Line {
         if enter_is_free {
             feeding.spawn(pause::end_on_enter(Arc::clone(&shared)));
         }
+        if shared.context.deferrals.are_allowed() {
+            feeding.spawn(offline::watch(Arc::clone(&shared)));
+        }
         let mut running = JoinSet::new();
         for slot in 1..=slots {
             let shared = Arc::clone(&shared);
@@ -166,6 +170,10 @@ impl Line {
             }
         }
         feeding.shutdown().await;
+        if shared.context.deferrals.are_allowed() && !shared.context.ca.is_away() {
+            // Units that were under way when the CA came back.
+            shared.reconcile().await;
+        }
         let summary = shared.summarize(begun);
         shared.give_back(&summary).await;
         summary

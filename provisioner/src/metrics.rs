@@ -170,6 +170,7 @@ impl Figures {
     fn ended(&self, report: &UnitReport) {
         let outcome = match report.outcome {
             UnitOutcome::Passed => "passed",
+            UnitOutcome::Deferred => "deferred",
             UnitOutcome::Failed => "failed",
             UnitOutcome::Unfinished => "unfinished",
             UnitOutcome::Skipped => "skipped",

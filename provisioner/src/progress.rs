@@ -160,7 +160,7 @@ fn bar_of(slots: &[ProgressBar], slot: usize) -> Option<&ProgressBar> {
 fn sentence(report: &UnitReport) -> String {
     let UnitReport { device, slot, duration_ms, message, .. } = report;
     let word = word(report.outcome);
-    if report.outcome == UnitOutcome::Passed {
+    if matches!(report.outcome, UnitOutcome::Passed | UnitOutcome::Deferred) {
         return format!("{device} {word} in {duration_ms} ms, slot {slot}");
     }
     // A silent device may have written to standard error. What others write is in the report.
@@ -174,6 +174,7 @@ fn sentence(report: &UnitReport) -> String {
 fn word(outcome: UnitOutcome) -> &'static str {
     match outcome {
         UnitOutcome::Passed => "passed",
+        UnitOutcome::Deferred => "certificate deferred",
         UnitOutcome::Failed => "FAILED",
         UnitOutcome::Unfinished => "unfinished",
         UnitOutcome::Skipped => "skipped",

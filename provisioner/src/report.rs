@@ -22,7 +22,7 @@ pub(crate) struct UnitReport {
     pub(crate) outcome: UnitOutcome,
     /// The kind of end, for example `device-fault` or `passed`.
     pub(crate) cause: &'static str,
-    /// The stable reason within the cause; empty only when the unit passed.
+    /// The stable reason within the cause; empty only when the unit passed or its certificate is deferred.
     pub(crate) reason: String,
     pub(crate) message: String,
     /// The serial number of its certificate, hexadecimal; absent when it has none.
@@ -51,6 +51,8 @@ pub(crate) struct UnitReport {
 pub(crate) enum UnitOutcome {
     /// It has its certificate, and the CA recorded it.
     Passed,
+    /// It is locked, and its certificate comes later.
+    Deferred,
     /// It has no certificate, for a reason of its own.
     Failed,
     /// The line stopped or was aborted; the next run continues the unit.
@@ -62,7 +64,7 @@ pub(crate) enum UnitOutcome {
 impl UnitOutcome {
     /// Whether the unit is one of those that were to be made.
     pub(crate) fn is_an_end(self) -> bool {
-        matches!(self, Self::Passed | Self::Failed)
+        matches!(self, Self::Passed | Self::Deferred | Self::Failed)
     }
 }
 
@@ -77,6 +79,7 @@ impl UnitReport {
     ) -> Self {
         let outcome = match result.outcome {
             Outcome::Passed => UnitOutcome::Passed,
+            Outcome::Deferred => UnitOutcome::Deferred,
             _ if skipped => UnitOutcome::Skipped,
             ref other if !other.judges_the_unit() && (result.open || !result.begun) => {
                 UnitOutcome::Unfinished

@@ -15,7 +15,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use identity::{DeviceId, SerialNumber};
+use identity::{DeviceId, RequestId, SerialNumber};
 
 pub(crate) use events::{Command, Event, Limits, SessionRandomness};
 pub(crate) use messages::{
@@ -25,11 +25,12 @@ pub(crate) use messages::{
 pub(crate) use outcome::{Outcome, Refusal, SerialStatus, Taken};
 pub(crate) use presence::Presence;
 pub(crate) use unit_progress::{Step, UnitProgress};
-pub(crate) use verification::VerificationFault;
+pub(crate) use verification::{VerificationFault, verify_issued};
 pub use verification::{anchors_digest, read_back_message};
 
+use crate::crew::CrewNow;
 use exchange::Exchange;
-use verification::{same_key, verify_issued, verify_read_back};
+use verification::{Sent, same_key, verify_deferred, verify_read_back};
 
 /// The session of one device, from its greeting to its end. After the end it returns no commands.
 #[derive(Debug)]
@@ -43,6 +44,12 @@ pub(crate) struct Session {
     // The serial number of the unit's last birth certificate by the CA's record.
     on_record: Option<SerialNumber>,
     state: State,
+    // Whether the unit on the bench can be locked before it has its certificate.
+    takes_deferral: bool,
+    // Whether it was locked when it was greeted.
+    was_locked: bool,
+    // Whether it is being made without its certificate.
+    defers: bool,
     exchange: Exchange,
 }
 
@@ -72,7 +79,20 @@ impl Session {
         let exchange = Exchange::new(limits, randomness.first_exchange);
         let (on_record, state) = (None, State::Fresh);
         let ca_timeout = limits.ca_timeout;
-        Self { device, bundle, ca_timeout, randomness, assignment, progress, on_record, state, exchange }
+        Self {
+            device,
+            bundle,
+            ca_timeout,
+            randomness,
+            assignment,
+            progress,
+            on_record,
+            state,
+            takes_deferral: false,
+            was_locked: false,
+            defers: false,
+            exchange,
+        }
     }
 
     /// Sets the unit's last birth certificate by the CA's record.
@@ -108,6 +128,10 @@ impl Session {
             Event::LinkLost(detail) => self.end(Outcome::LinkLost(detail)),
             Event::Echo => self.end(Outcome::Echo),
             Event::Issued(certificate) if self.state == State::Certificate => self.issued(certificate),
+            Event::ConfirmLater if self.state == State::Confirmation => {
+                self.send_request(State::Lock, DeviceRequest::Lock)
+            }
+            Event::Defer { made_at, crew } if self.state == State::Certificate => self.defer(made_at, crew),
             Event::Confirmed if self.state == State::Confirmation => {
                 let mut commands = vec![self.record(Step::Confirmed)];
                 commands.extend(self.send_request(State::Lock, DeviceRequest::Lock));
@@ -117,7 +141,10 @@ impl Session {
             | Event::Response { .. }
             | Event::NotTheProtocol { .. }
             | Event::Issued(_)
+            | Event::Defer { .. }
+            | Event::ConfirmLater
             | Event::Confirmed => Vec::new(),
+            Event::ClockWrong(detail) => self.end(Outcome::ClockWrong(detail)),
             Event::Refused(refusal) => self.end(Outcome::Refused(refusal)),
             Event::CaUnreachable(detail) => self.end(Outcome::CaUnreachable(detail)),
             Event::JournalLost(detail) => self.end(Outcome::JournalLost(detail)),
@@ -177,6 +204,8 @@ impl Session {
             let what = format!("it speaks version {} of the protocol", greeting.protocol_version);
             return self.end(Outcome::Misbehaved(what));
         }
+        self.takes_deferral = greeting.takes_deferral;
+        self.was_locked = greeting.step == FactoryStep::Locked;
         match greeting.step {
             FactoryStep::Blank | FactoryStep::KeyReady => {
                 if !greeting.key_types.iter().any(|key_type| key_type == KEY_TYPE) {
@@ -190,9 +219,19 @@ impl Session {
                 self.send_request(State::Key, DeviceRequest::GenerateKey)
             }
             FactoryStep::Installed => self.read_back(),
+            FactoryStep::Locked if greeting.certificate_deferred => self.deferred_before(),
             // The unit or the station lost power after the lock and before its record.
             FactoryStep::Locked if self.progress.confirmed => self.passed(),
             FactoryStep::Locked => self.read_back(),
+        }
+    }
+
+    /// The unit was locked without its certificate: it gets it now, if the CA can be asked.
+    fn deferred_before(&mut self) -> Vec<Command> {
+        match (self.progress.certificate.clone(), self.progress.asked.clone()) {
+            (Some(certificate), _) => self.install(&certificate),
+            (None, Some((request_id, csr))) => self.request_certificate(request_id, csr),
+            (None, None) => self.end(Outcome::DeferredElsewhere),
         }
     }
 
@@ -218,9 +257,34 @@ impl Session {
             commands.push(self.record(Step::Asked { request_id, csr: csr.clone() }));
             (request_id, csr)
         });
+        commands.extend(self.request_certificate(request_id, csr));
+        commands
+    }
+
+    fn request_certificate(&mut self, request_id: RequestId, csr: Vec<u8>) -> Vec<Command> {
         self.wait_for_the_ca(State::Certificate);
-        commands.push(Command::ArmTimer(self.ca_timeout));
-        commands.push(Command::RequestCertificate { request_id, csr });
+        let made_at = self.progress.deferred;
+        vec![Command::ArmTimer(self.ca_timeout), Command::RequestCertificate { request_id, csr, made_at }]
+    }
+
+    /// The unit gets everything but its certificate. One that has that is read back.
+    fn defer(&mut self, made_at: SystemTime, crew: CrewNow) -> Vec<Command> {
+        self.defers = true;
+        match (self.was_locked, self.progress.deferred) {
+            (true, Some(_)) => return self.read_back(),
+            (true, None) => return self.end(Outcome::DeferredElsewhere),
+            (false, _) => {}
+        }
+        if !self.takes_deferral {
+            return self.end(Outcome::CannotDefer);
+        }
+        let mut commands = Vec::new();
+        let anchors_digest = anchors_digest(&self.bundle.anchors);
+        if self.progress.deferred.is_none() || self.progress.deferred_anchors != anchors_digest {
+            commands.push(self.record(Step::Deferred { at: made_at, anchors_digest, crew }));
+        }
+        let install = DeviceRequest::Install { certificate: None, bundle: Arc::clone(&self.bundle) };
+        commands.extend(self.send_request(State::Installation, install));
         commands
     }
 
@@ -233,13 +297,15 @@ impl Session {
         if self.progress.superseded == Some(certificate.serial_number) {
             return self.end(Outcome::NotErased);
         }
-        let install = DeviceRequest::Install {
-            certificate: Some(certificate.der.clone()),
-            bundle: Arc::clone(&self.bundle),
-        };
-        let mut commands = vec![self.record(Step::Issued(certificate))];
-        commands.extend(self.send_request(State::Installation, install));
+        let mut commands = vec![self.record(Step::Issued(certificate.clone()))];
+        commands.extend(self.install(&certificate));
         commands
+    }
+
+    fn install(&mut self, certificate: &BirthCertificate) -> Vec<Command> {
+        self.defers = false;
+        let (certificate, bundle) = (Some(certificate.der.clone()), Arc::clone(&self.bundle));
+        self.send_request(State::Installation, DeviceRequest::Install { certificate, bundle })
     }
 
     fn read_back(&mut self) -> Vec<Command> {
@@ -247,8 +313,22 @@ impl Session {
     }
 
     fn verify(&mut self, read_back: &ReadBack, now: SystemTime) -> Vec<Command> {
-        let sent = self.progress.certificate.as_ref();
-        match verify_read_back(read_back, sent, &self.bundle, &self.device, &self.randomness.nonce, now) {
+        let nonce = &self.randomness.nonce;
+        // A locked unit keeps the anchors that it was locked with.
+        let digest = match self.progress.deferred {
+            Some(_) if self.was_locked => self.progress.deferred_anchors.clone(),
+            _ => anchors_digest(&self.bundle.anchors),
+        };
+        if self.defers {
+            let csr = self.progress.asked.as_ref().map(|(_, csr)| csr.as_slice()).unwrap_or_default();
+            return match verify_deferred(read_back, csr, &digest, nonce) {
+                Err(fault) => self.end(fault.into()),
+                Ok(()) => self.send_request(State::Lock, DeviceRequest::Lock),
+            };
+        }
+        let certificate = self.progress.certificate.as_ref();
+        let sent = Sent { certificate, bundle: &self.bundle, anchors_digest: &digest };
+        match verify_read_back(read_back, &sent, &self.device, nonce, now) {
             Err(fault) => self.end(fault.into()),
             Ok(serial_number) if self.progress.superseded == Some(serial_number) => {
                 self.end(Outcome::NotErased)
@@ -272,6 +352,11 @@ impl Session {
     }
 
     fn passed(&mut self) -> Vec<Command> {
+        if self.defers {
+            let mut commands = vec![self.record(Step::LockedDeferred)];
+            commands.extend(self.end(Outcome::Deferred));
+            return commands;
+        }
         let mut commands = vec![self.record(Step::Passed)];
         commands.extend(self.end(Outcome::Passed));
         commands

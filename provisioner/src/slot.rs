@@ -22,7 +22,8 @@ use crate::line::{LineEvent, SilenceMonitor, SilenceVerdict};
 use crate::link::{Link, LinkLimits, LinkSpec};
 use crate::metrics::Figures;
 use crate::mode::Mode;
-use crate::session::{Limits, Outcome, ProvisioningBundle, Session, SessionRandomness, UnitProgress};
+use crate::offline::{Deferrals, NotDeferred};
+use crate::session::{Event, Limits, Outcome, ProvisioningBundle, Session, SessionRandomness, UnitProgress};
 use crate::stock::Stock;
 use crate::units::Unit;
 use plan::Plan;
@@ -38,6 +39,9 @@ pub(crate) struct LineContext {
     pub(crate) crew: Crew,
     pub(crate) journal: Writer,
     pub(crate) stock: Stock,
+    pub(crate) deferrals: Deferrals,
+    /// Whether only units get their deferred certificates.
+    pub(crate) finishes: bool,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     /// No unit is begun any more; those under way are finished.
@@ -114,11 +118,11 @@ impl LineContext {
         let result = UnitResult {
             duration: begun.elapsed(),
             open: if result.begun { result.stays_open(verdict) } else { open },
-            said: if result.outcome == Outcome::Passed { String::new() } else { result.said },
+            said: if result.outcome.is_good() { String::new() } else { result.said },
             verdict,
             ..result
         };
-        if result.begun && result.outcome != Outcome::Passed {
+        if result.begun && !result.outcome.is_good() {
             self.record_end(unit, &result).await;
         }
         result
@@ -130,6 +134,17 @@ impl LineContext {
         // Without this record the unit counts as unfinished, and is tried again.
         if let Err(error) = self.journal.record(&record).await {
             tracing::error!(%error, device.id = %unit.device, "cannot record how a unit ended");
+        }
+    }
+
+    /// The CA cannot be asked for a unit's certificate: whether it is deferred.
+    fn or_defer(&self, device: &DeviceId, progress: &UnitProgress, detail: String) -> Event {
+        match self.deferrals.judge(device, progress, &self.stock) {
+            Ok(made_at) => Event::Defer { made_at, crew: self.crew.now() },
+            Err(NotDeferred::Refused(refusal)) => Event::Refused(refusal),
+            Err(NotDeferred::ClockWrong(detail)) => Event::ClockWrong(detail),
+            Err(NotDeferred::Waits(why)) if why.is_empty() => Event::CaUnreachable(detail),
+            Err(NotDeferred::Waits(why)) => Event::CaUnreachable(format!("{detail}; {why}")),
         }
     }
 
@@ -234,6 +249,7 @@ impl LineContext {
             ca: Duration::ZERO,
             heard: false,
             steps: self.figures.step_clock(),
+            awaits_certificate: false,
         };
         let outcome = match run.until_it_ends(&mut link).await {
             Outcome::TimedOut { doing, damaged: 0, noise_bytes: 0 } if !run.heard => {

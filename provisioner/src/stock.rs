@@ -168,6 +168,20 @@ impl Stock {
         self.shelf.lock().is_in_force(serial, self.clock.now())
     }
 
+    /// Until when a unit with this serial number may be made; `None`: it is not reserved here.
+    pub(crate) fn ends_at(&self, serial: &DeviceSerial) -> Option<SystemTime> {
+        self.shelf.lock().held.ends_at(serial)
+    }
+
+    /// How many reserved units cannot be begun any more, and until when the last of them could.
+    pub(crate) fn over(&self) -> Option<(usize, SystemTime)> {
+        let shelf = self.shelf.lock();
+        let over = || shelf.held.returnable(Some(self.clock.now()));
+        let serials: Vec<DeviceSerial> = over().flat_map(|(_, serials)| serials).collect();
+        let ends_at = serials.iter().filter_map(|serial| shelf.held.ends_at(serial)).max()?;
+        Some((serials.len(), ends_at))
+    }
+
     /// A unit is about to be told this serial number.
     pub(crate) fn told(&self, serial: &DeviceSerial) {
         let mut shelf = self.shelf.lock();
@@ -222,6 +236,9 @@ impl Stock {
 
     /// Repeats requests whose answers were lost: the CA gives the same reservations.
     async fn settle(&self, room: &mut OrderRoom) -> Result<(), StockError> {
+        if self.ca.is_away() {
+            return Ok(());
+        }
         loop {
             let unanswered = self.shelf.lock().held.unanswered().cloned();
             let Some(request) = unanswered else { return Ok(()) };
@@ -241,6 +258,9 @@ impl Stock {
         serials: Vec<DeviceSerial>,
         room: &mut OrderRoom,
     ) -> Result<(), StockError> {
+        if self.ca.is_away() {
+            return Err(CaError::Unreachable("no units are reserved without it".to_owned()).into());
+        }
         let mut request_id = [0; 16];
         aws_lc_rs::rand::fill(&mut request_id).map_err(|_| StockError::NoRandomNumbers)?;
         let duration = self.terms.duration;

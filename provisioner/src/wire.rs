@@ -81,6 +81,7 @@ fn device_response(response: v1::device_message::Response) -> Result<DeviceRespo
             firmware: for_people(&hello.firmware, FIRMWARE_CHARACTERS_MAX),
             key_types: hello.key_types,
             certificate_deferred: hello.certificate_deferred,
+            takes_deferral: hello.capabilities.iter().any(|capability| capability == DEFERRAL),
         }),
         Response::GenerateKey(key) => DeviceResponse::Csr(key.csr.to_vec()),
         Response::Install(v1::InstallResponse {}) => DeviceResponse::Installed,
@@ -225,6 +226,9 @@ fn bytes(list: &[Vec<u8>]) -> Vec<Bytes> {
 fn vectors(list: &[Bytes]) -> Vec<Vec<u8>> {
     list.iter().map(|item| item.to_vec()).collect()
 }
+
+/// `HelloResponse.capabilities` in factory_link.proto: it takes an Install without a certificate.
+const DEFERRAL: &str = "deferral";
 
 /// `HelloResponse.firmware` in factory_link.proto.
 const FIRMWARE_CHARACTERS_MAX: usize = 64;

@@ -14,6 +14,8 @@ fn the_help_is_the_manual() {
     station().args(["provision", "--help"]).assert().success().stdout_eq(file!["help/provision.txt"]);
     station().args(["resume", "--help"]).assert().success().stdout_eq(file!["help/resume.txt"]);
     station().args(["scrap", "--help"]).assert().success().stdout_eq(file!["help/scrap.txt"]);
+    station().args(["reconcile", "--help"]).assert().success().stdout_eq(file!["help/reconcile.txt"]);
+    station().args(["finish", "--help"]).assert().success().stdout_eq(file!["help/finish.txt"]);
     station().args(["report", "--help"]).assert().success().stdout_eq(file!["help/report.txt"]);
     station().args(["doctor", "--help"]).assert().success().stdout_eq(file!["help/doctor.txt"]);
     station().args(["completions", "--help"]).assert().success().stdout_eq(file!["help/completions.txt"]);
@@ -46,7 +48,7 @@ fn all_mistakes_of_a_configuration_are_told_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("station.toml");
     let text = "server = \"http://ca\"\nsends-max = 0\nspeed = 9\njournal = 3\nmode = \"scam\"\nslot-codes = [\"A\", \"A\"]\n\
-                confirm-slot = 1\nscanner = \"/dev/x:10\"\nmetrics = \"line-1\"\n";
+                confirm-slot = 1\nscanner = \"/dev/x:10\"\nmetrics = \"line-1\"\noffline = \"sometimes\"\nreserve-units = 0\n";
     std::fs::write(&config, text).unwrap();
     let output = station().arg("report").arg("--config").arg(&config).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
@@ -62,6 +64,8 @@ fn all_mistakes_of_a_configuration_are_told_at_once() {
         "confirm-slot must be true or false",
         "scanner: a speed is 50 to 4000000 baud",
         "metrics: \"line-1\" is neither a port nor ADDRESS:PORT",
+        "offline is never or allowed, not \"sometimes\"",
+        "reserve-units must be 1 to 1000",
     ] {
         assert!(said.contains(mistake), "{mistake}: {said}");
     }

@@ -4,12 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Since when the CA has not answered. All clones share it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Outage {
     since: Arc<Mutex<Option<Instant>>>,
+    /// Whether the line works without it.
+    away: Arc<watch::Sender<bool>>,
+}
+
+impl Default for Outage {
+    fn default() -> Self {
+        Self { since: Arc::default(), away: Arc::new(watch::Sender::new(false)) }
+    }
 }
 
 impl Outage {
@@ -23,6 +32,18 @@ impl Outage {
             tracing::warn!("the CA cannot answer ({detail}); each unit waits for it, {patience_s} s at most");
         }
         begins
+    }
+
+    pub(super) fn set_away(&self, away: bool) {
+        self.away.send_replace(away);
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        *self.away.borrow()
+    }
+
+    pub(super) fn away(&self) -> watch::Receiver<bool> {
+        self.away.subscribe()
     }
 
     pub(super) fn end(&self) {

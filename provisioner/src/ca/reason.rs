@@ -224,7 +224,14 @@ fn advice_on(reason: Reason) -> &'static str {
             "the window of the order has not begun; run this command again when it has"
         }
         (Reason::TooManyReserved, _) => {
-            "this station has as many units out as it may have: a run without --keep-reservation returns what no unit was told"
+            "this station has as many units out as it may have: a run without --keep-reservation returns what no unit was told, and \
+             `touchmark-station reconcile` has those issued that were made without the CA"
+        }
+        (Reason::RefusedAfterDeferral | Reason::ReservationWithdrawn, _) => {
+            "the unit gets no identity: take it out of the lot; its serial number is spent"
+        }
+        (Reason::DeferralNotAllowed, _) => {
+            "compare this station's journal and clock with the CA's record: touchmark work-order reservation list"
         }
         (Reason::DeviceOfAnotherWorkOrder, _) => {
             "the unit has its birth certificate from that order; give this order other serial numbers"

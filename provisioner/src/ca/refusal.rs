@@ -6,10 +6,12 @@ use std::time::Duration;
 use client::{Diagnosis, diagnose};
 use diagnostics::{cause, causes, source_texts};
 use identity::{Clock, SystemClock};
+use proto::v1;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::reason::{NOT_TLS, SERVER_EXPIRED, SERVER_NOT_BEGUN, SERVER_UNKNOWN, TLS, remedy, stops_the_line};
+use crate::reconcile::Reconciled;
 use crate::session::Refusal;
 use crate::wire::for_people;
 
@@ -56,6 +58,19 @@ pub(super) fn react(status: &Status) -> Reaction {
     let reason = reason.unwrap_or_else(|| code_name(status.code()).to_owned());
     let stops_the_line = stops_the_line(status.code(), &reason);
     Reaction::Refused(Refusal::new(reason, message, stops_the_line))
+}
+
+/// Reads a refusal of one request on a stream.
+pub(super) fn refused_on_stream(refusal: v1::Refusal) -> Reconciled {
+    let code = Code::from_i32(refusal.code);
+    let reason = for_people(&refusal.reason, REASON_CHARACTERS_MAX);
+    let message = for_people(&refusal.message, MESSAGE_CHARACTERS_MAX);
+    let passing = matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Aborted);
+    if passing || refusal.retry_after_ms > 0 || reason.is_empty() {
+        return Reconciled::Later(format!("it says {reason}: {message}"));
+    }
+    let stops_the_line = stops_the_line(code, &reason);
+    Reconciled::Refused(Refusal::new(reason, message, stops_the_line))
 }
 
 /// The TLS alert or certificate error that caused a status. Calling again does not help.

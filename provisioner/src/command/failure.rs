@@ -38,6 +38,9 @@ pub(crate) enum Failure {
     /// The work order does not allow what was asked.
     #[error("{0}")]
     WorkOrder(String),
+    /// No unit can be made by the station's clock.
+    #[error("{detail}")]
+    ClockWrong { detail: String },
     /// Arguments that do not fit each other.
     #[error("{0}")]
     Usage(String),
@@ -90,6 +93,9 @@ impl Failure {
             Self::List { .. } => (Status::Usage, Some("correct the list; nothing was begun")),
             Self::ListFile { .. } => {
                 (Status::Usage, Some("name a file that can be read, or - for standard input"))
+            }
+            Self::ClockWrong { .. } => {
+                (Status::Failed, Some("compare `date -u` with another clock, and set this one"))
             }
             Self::Link(_) => (Status::Usage, None),
             Self::Usage(_) => (Status::Usage, Some("see touchmark-station provision --help")),

@@ -20,6 +20,7 @@ use crate::journal::{JournalState, UnitRecord};
 use crate::line::{Intake, RowIntake, ScanIntake, Stop};
 use crate::link::LinkSpec;
 use crate::mode::Mode;
+use crate::offline::Offline;
 use crate::scan::Desk;
 use crate::slot::order_refusal;
 use crate::stock::OrderRoom;
@@ -34,6 +35,7 @@ pub(super) struct RunRequest<'a> {
     pub(super) link: LinkSpec,
     pub(super) slots: usize,
     pub(super) bench: &'a BenchSettings,
+    pub(super) offline: Offline,
 }
 
 pub(super) struct Plan {
@@ -87,13 +89,15 @@ impl Plan {
         let rules = rules(&order, &product, &request)?;
         let found = match &request.source {
             Source::Rows { .. } | Source::Scans | Source::Devices => {
-                return Self::of_arrivals(answer, known, request, reworks, rules);
+                return Self::of_arrivals(answer, known, request, (reworks, ca.is_away()), rules);
             }
             Source::List(list) => Found::in_list(listed(list, &rules)?, &known, request.limit),
             Source::Order => {
-                let allowed = allowed(&order, &known, reworks);
-                let candidates =
-                    survey::candidates(ca, &order, &product, &known, allowed, request.limit).await?;
+                let allowed = allowed(&order, &known, reworks, ca.is_away());
+                let candidates = match ca.is_away() {
+                    true => survey::without_the_ca(&product, &known, allowed, request.limit),
+                    false => survey::candidates(ca, &order, &product, &known, allowed, request.limit).await?,
+                };
                 Found::in_order(candidates, &known)
             }
         };
@@ -101,7 +105,7 @@ impl Plan {
         for unit in &first {
             request.link.accepts(&unit.device)?;
         }
-        let stop = order_stop(&order, answer.now.as_ref().map(time));
+        let stop = order_stop(&order, now(answer));
         let all = supply.left;
         let (supply, intake) = match stop.is_some() {
             true => (only_asked_for(supply, &known), Intake::Supply),
@@ -112,7 +116,7 @@ impl Plan {
         let description = describe(&order, &known, (&to_make, &planned, &taken), &request);
         // Skipped serial numbers matter only where too few are left.
         let taken = if planned.missing > 0 { taken } else { BTreeMap::new() };
-        let RunRequest { link, slots, source, .. } = request;
+        let RunRequest { link, slots, source, offline, .. } = request;
         let can_pause = match source {
             Source::List(list) => list.leaves_the_keyboard(),
             _ => true,
@@ -133,6 +137,8 @@ impl Plan {
             known,
             room,
             first,
+            finishes: false,
+            offline,
         };
         let PlanCounts { done, missing, .. } = planned;
         Ok(Self { job, description, stop, withheld, taken, done, missing })
@@ -143,12 +149,12 @@ impl Plan {
         answer: &v1::GetWorkOrderResponse,
         known: JournalState,
         request: RunRequest<'_>,
-        reworks: u64,
+        (reworks, is_away): (u64, bool),
         rules: Rules,
     ) -> Result<Self, Failure> {
         let order = answer.work_order.clone().unwrap_or_default();
-        let now = answer.now.as_ref().map(time);
-        let allowed = allowed(&order, &known, reworks);
+        let now = now(answer);
+        let allowed = allowed(&order, &known, reworks, is_away);
         let wanted = request.limit.map_or(allowed, |limit| limit.min(allowed));
         let mut stop = order_stop(&order, now);
         let to_make = match &request.source {
@@ -158,7 +164,7 @@ impl Plan {
         };
         let planned = PlanCounts { open: known.open_units().count() as u64, ..PlanCounts::default() };
         let description = describe(&order, &known, (&to_make, &planned, &BTreeMap::new()), &request);
-        let RunRequest { source, limit, link, slots, bench, .. } = request;
+        let RunRequest { source, limit, link, slots, bench, offline, .. } = request;
         let product = rules.product.clone();
         let (mode, supply, intake, can_pause) = match source {
             Source::Rows { list, input } => {
@@ -198,6 +204,8 @@ impl Plan {
             known,
             room,
             first,
+            finishes: false,
+            offline,
         };
         Ok(Self { job, description, stop, withheld: 0, taken: BTreeMap::new(), done: 0, missing: 0 })
     }
@@ -311,11 +319,17 @@ fn only_asked_for(supply: Supply, known: &JournalState) -> Supply {
 }
 
 /// How many units are to be made: what the order allows, what is reserved here, what of it is unfinished
-/// here, and the reworks.
-fn allowed(order: &v1::WorkOrder, known: &JournalState, reworks: u64) -> u64 {
+/// here, and the reworks. Without the CA only what is reserved.
+fn allowed(order: &v1::WorkOrder, known: &JournalState, reworks: u64, is_away: bool) -> u64 {
     let is_unfinished = |unit: &&UnitRecord| unit.progress.certificate.is_some() && !unit.is_done();
     let unfinished = known.units.values().filter(is_unfinished).count() as u64;
-    units_left(order).saturating_add(known.reserved()).saturating_add(unfinished).saturating_add(reworks)
+    let left = if is_away { 0 } else { units_left(order) };
+    left.saturating_add(known.reserved()).saturating_add(unfinished).saturating_add(reworks)
+}
+
+/// The CA's time; while it cannot be asked, the station's.
+fn now(answer: &v1::GetWorkOrderResponse) -> Option<SystemTime> {
+    Some(answer.now.as_ref().map_or_else(|| SystemClock.now(), time))
 }
 
 pub(super) fn room(order: &v1::WorkOrder) -> OrderRoom {
@@ -385,6 +399,6 @@ fn describe(
 }
 
 /// Stands for the serial number of a unit that has not said it.
-fn stand_in() -> Result<DeviceSerial, Failure> {
+pub(super) fn stand_in() -> Result<DeviceSerial, Failure> {
     "?".parse().map_err(|error: DeviceIdError| Failure::WorkOrder(error.to_string()))
 }

@@ -10,6 +10,7 @@ use identity::DeviceId;
 use super::{Failure, say, settings};
 use crate::arguments::ReportArguments;
 use crate::journal::{JournalState, UnitEnd, UnitRecord, known, work_orders};
+use crate::reconcile::unconfirmed;
 
 pub(super) fn run(arguments: &ReportArguments) -> Result<Status, Failure> {
     let config = &arguments.common.config;
@@ -59,6 +60,10 @@ fn outcome(unit: &UnitRecord) -> &'static str {
         "scrapped"
     } else if unit.progress.passed {
         "passed"
+    } else if unit.progress.deferred.is_some() && unit.progress.refusal.is_some() {
+        "refused-after-deferral"
+    } else if unit.is_deferred() {
+        if unit.progress.certificate.is_some() { "reconciled" } else { "deferred" }
     } else if unit.waits_for_rework() {
         "rework"
     } else if unit.is_open() {
@@ -77,13 +82,24 @@ fn last_end(unit: &UnitRecord) -> Option<&UnitEnd> {
     unit.end.as_ref().filter(|_| !unit.is_done() && !unit.waits_for_rework())
 }
 
+/// Why the unit is as it is; empty when there is nothing to say.
+fn reason(unit: &UnitRecord) -> &str {
+    match (last_end(unit), &unit.progress.refusal) {
+        (_, Some((reason, _))) => reason,
+        (Some(end), None) => end.reason_or_outcome(),
+        (None, None) => &unit.scrap_reason,
+    }
+}
+
 fn unit_json(device: &DeviceId, unit: &UnitRecord) -> String {
     let end = last_end(unit);
     serde_json::json!({
         "device": device.to_string(),
         "outcome": outcome(unit),
         "cause": end.map_or("", |end| end.outcome.as_str()),
-        "reason": end.map_or(unit.scrap_reason.as_str(), UnitEnd::reason_or_outcome),
+        "reason": reason(unit),
+        "deferred_at": unit.progress.deferred.map(|at| humantime::format_rfc3339_seconds(at).to_string()),
+        "finished": unit.progress.passed && unit.progress.deferred.is_some(),
         "certificate_serial": certificate_serial(unit),
         "ledger_entry": unit.progress.certificate.as_ref().map(|certificate| certificate.ledger_entry).filter(|entry| *entry > 0),
         "attempts": unit.attempts,
@@ -97,6 +113,13 @@ fn unit_text(device: &DeviceId, unit: &UnitRecord) -> String {
     if let Some(end) = last_end(unit) {
         write!(text, ": {} {}", end.outcome, end.reason).ok();
     }
+    if let Some((reason, message)) = &unit.progress.refusal {
+        write!(text, ": {message} ({reason})").ok();
+    }
+    if let Some(at) = unit.progress.deferred {
+        let how = if unit.progress.passed { "finished, " } else { "" };
+        write!(text, ", {how}made without the CA at {}", humantime::format_rfc3339_seconds(at)).ok();
+    }
     if let Some(serial_number) = certificate_serial(unit) {
         write!(text, ", certificate {serial_number}").ok();
     }
@@ -106,6 +129,12 @@ fn unit_text(device: &DeviceId, unit: &UnitRecord) -> String {
 /// How many units of an order have this [`outcome`].
 fn count(known: &JournalState, wanted: &str) -> usize {
     known.units.values().filter(|unit| outcome(unit) == wanted).count()
+}
+
+/// How many units have got certificates that were deferred.
+fn finished(known: &JournalState) -> usize {
+    let is_finished = |unit: &&UnitRecord| unit.progress.passed && unit.progress.deferred.is_some();
+    known.units.values().filter(is_finished).count()
 }
 
 /// Failed units by their cause.
@@ -125,6 +154,11 @@ fn totals_json(work_order: &str, known: &JournalState) -> String {
         "passed": count(known, "passed"),
         "scrapped": count(known, "scrapped"),
         "given_up": count(known, "given-up"),
+        "deferred": count(known, "deferred"),
+        "reconciled": count(known, "reconciled"),
+        "finished": finished(known),
+        "unconfirmed": unconfirmed(known).len(),
+        "refused_after_deferral": count(known, "refused-after-deferral"),
         "rework": count(known, "rework"),
         "failed": count(known, "failed"),
         "failures": failures(known),
@@ -138,12 +172,23 @@ fn totals_text(work_order: &str, known: &JournalState, config: &Path) -> String 
     let (passed, failed) = (count(known, "passed"), count(known, "failed"));
     let unfinished = known.open_units().count();
     let mut text = format!("{work_order}: {passed} passed, {failed} failed, {unfinished} unfinished");
-    for (outcome, words) in
-        [("scrapped", "scrapped"), ("given-up", "given up"), ("rework", "to be made again (rework)")]
-    {
+    for (outcome, words) in [
+        ("scrapped", "scrapped"),
+        ("given-up", "given up"),
+        ("rework", "to be made again (rework)"),
+        ("deferred", "with certificates deferred (touchmark-station reconcile)"),
+        ("reconciled", "whose certificates wait for them (touchmark-station finish, or first boot)"),
+        ("refused-after-deferral", "refused after deferral"),
+    ] {
         match count(known, outcome) {
             0 => {}
             count => text.push_str(&format!(", {count} {words}")),
+        }
+    }
+    match unconfirmed(known).len() {
+        0 => {}
+        count => {
+            text.push_str(&format!(", {count} not yet recorded as passed (touchmark-station reconcile)"))
         }
     }
     for (cause, count) in failures(known) {

@@ -11,6 +11,7 @@ use crate::console::Console;
 use crate::journal::{JournalState, work_orders};
 use crate::line::{Intake, Stop};
 use crate::mode::Mode;
+use crate::offline::Offline;
 use crate::units::{Supply, Unit};
 use crate::wire::{bundle, time};
 
@@ -68,6 +69,8 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
             known,
             room: plan::room(&order),
             first: Vec::new(),
+            finishes: false,
+            offline: Offline::Never,
         };
         let summary = station.line(job, station.settings.reserve, journal, &mut run_output).await?;
         let ended = run_output.finish(&work_order, &summary);

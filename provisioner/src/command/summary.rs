@@ -13,6 +13,9 @@ use crate::report::milliseconds;
 pub(super) fn text(summary: &Summary) -> String {
     let seconds = summary.duration.as_secs_f64();
     let mut text = format!("{} passed, {} failed", summary.passed, summary.failed());
+    if summary.deferred > 0 {
+        write!(text, ", {} with certificates deferred", summary.deferred).ok();
+    }
     if summary.unfinished() > 0 {
         write!(text, ", {} unfinished", summary.unfinished()).ok();
     }
@@ -67,6 +70,7 @@ pub(super) fn json(work_order: &str, summary: &Summary) -> String {
         "summary": {
             "work_order": work_order,
             "passed": summary.passed,
+            "deferred": summary.deferred,
             "failed": summary.failed(),
             "failures": summary.failures,
             "unfinished": summary.unfinished(),

@@ -104,6 +104,32 @@ pub(super) async fn end_units_without_certificate(
     Ok(ended)
 }
 
+/// What is left to make, as far as the journal knows.
+pub(super) fn without_the_ca(
+    product: &Product,
+    known: &JournalState,
+    allowed: u64,
+    limit: Option<u64>,
+) -> Candidates {
+    let first: Vec<Unit> = begun(known)
+        .into_iter()
+        .map(|serial| DeviceId { product: product.clone(), serial })
+        .map(|device| Unit { device, columns: BTreeMap::new(), slot: None })
+        .collect();
+    let wanted = limit.map_or(allowed, |limit| limit.min(allowed));
+    Candidates { first, wanted, found: None, taken: BTreeMap::new() }
+}
+
+/// Units that were requested or are to be made again.
+fn begun(known: &JournalState) -> Vec<DeviceSerial> {
+    known
+        .units
+        .iter()
+        .filter(|(_, unit)| !unit.is_done() && (unit.progress.asked.is_some() || unit.is_superseded()))
+        .map(|(device, _)| device.serial.clone())
+        .collect()
+}
+
 /// Looks through an order's range or manifest for units to rework, and for serial numbers that no unit can
 /// get, until enough others are found.
 pub(super) async fn candidates(
@@ -120,13 +146,8 @@ pub(super) async fn candidates(
         columns: BTreeMap::new(),
         slot: None,
     };
-    // Units that were requested or are to be made again come first.
-    let begun: Vec<DeviceSerial> = known
-        .units
-        .iter()
-        .filter(|(_, unit)| !unit.is_done() && (unit.progress.asked.is_some() || unit.is_superseded()))
-        .map(|(device, _)| device.serial.clone())
-        .collect();
+    // They come first.
+    let begun = begun(known);
     let mut done: BTreeSet<DeviceSerial> = begun.iter().cloned().collect();
     done.extend(
         known.units.iter().filter(|(_, unit)| unit.is_done()).map(|(device, _)| device.serial.clone()),

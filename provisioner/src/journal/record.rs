@@ -1,12 +1,13 @@
 //! The journal's lines on disk, and their conversion to records.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, DeviceSerial, RequestId, SerialNumber};
 use serde::{Deserialize, Serialize};
 
 use super::UnitEnd;
+use crate::crew::CrewNow;
 use crate::report::milliseconds;
 use crate::session::{BirthCertificate, Step};
 use crate::stock::{Reservation, ReserveRequest, from_millis};
@@ -41,11 +42,22 @@ pub(crate) enum Record {
         request_id: RequestId,
         reservation: Option<Reservation>,
     },
+    /// What the CA answered about the order, for times when it cannot be asked.
+    Order(OrderFacts),
     /// Units of a reservation are no longer this station's: they were returned, or withdrawn.
     Returned {
         reservation: String,
         serials: Vec<DeviceSerial>,
     },
+}
+
+/// An answer of the CA about the order, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OrderFacts {
+    /// By the station's clock.
+    pub(crate) at: SystemTime,
+    /// `GetWorkOrderResponse`.
+    pub(crate) answer: Vec<u8>,
 }
 
 /// How a run was started, for `resume`.
@@ -118,6 +130,27 @@ enum Line {
         device: String,
         reason: String,
     },
+    Deferred {
+        device: String,
+        at_ms: u64,
+        anchors_digest: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        shift: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        operator: String,
+    },
+    LockedDeferred {
+        device: String,
+    },
+    Refused {
+        device: String,
+        reason: String,
+        message: String,
+    },
+    Order {
+        at_ms: u64,
+        answer: String,
+    },
     Reserving {
         request_id: String,
         #[serde(default)]
@@ -161,16 +194,23 @@ pub(super) fn to_json(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
             Line::Reserved {
                 request_id: request_id.to_string(),
                 reservation: id,
-                ends_at_ms: milliseconds(ends_at.duration_since(UNIX_EPOCH).unwrap_or_default()),
+                ends_at_ms: to_millis(ends_at),
                 serials: texts(&serials),
             }
         }
         Record::Reserved { request_id, reservation: None } => {
             Line::NotReserved { request_id: request_id.to_string() }
         }
+        Record::Order(OrderFacts { at, answer }) => {
+            Line::Order { at_ms: to_millis(at), answer: hex::encode(answer) }
+        }
         Record::Returned { reservation, serials } => Line::Returned { reservation, serials: texts(&serials) },
     };
     serde_json::to_vec(&line)
+}
+
+fn to_millis(time: SystemTime) -> u64 {
+    milliseconds(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 fn texts(serials: &[DeviceSerial]) -> Vec<String> {
@@ -196,6 +236,12 @@ fn step_line(device: String, step: Step) -> Line {
             ledger_entry,
             certificate: hex::encode(der),
         },
+        Step::Deferred { at, anchors_digest, crew: CrewNow { shift, operator } } => {
+            let (at_ms, anchors_digest) = (to_millis(at), hex::encode(anchors_digest));
+            Line::Deferred { device, at_ms, anchors_digest, shift, operator }
+        }
+        Step::LockedDeferred => Line::LockedDeferred { device },
+        Step::Refused { reason, message } => Line::Refused { device, reason, message },
         Step::ReadBack { serial_number } => {
             Line::ReadBack { device, serial_number: serial_number.to_string() }
         }
@@ -222,6 +268,16 @@ pub(super) fn from_json(json: &[u8]) -> Option<Record> {
         }
         Line::ReadBack { device, serial_number } => {
             step(&device, Step::ReadBack { serial_number: number(&serial_number)? })
+        }
+        Line::Deferred { device, at_ms, anchors_digest, shift, operator } => {
+            let crew = CrewNow { shift, operator };
+            let (at, anchors_digest) = (from_millis(at_ms), hex::decode(anchors_digest).ok()?);
+            step(&device, Step::Deferred { at, anchors_digest, crew })
+        }
+        Line::LockedDeferred { device } => step(&device, Step::LockedDeferred),
+        Line::Refused { device, reason, message } => step(&device, Step::Refused { reason, message }),
+        Line::Order { at_ms, answer } => {
+            Some(Record::Order(OrderFacts { at: from_millis(at_ms), answer: hex::decode(answer).ok()? }))
         }
         Line::Confirmed { device } => step(&device, Step::Confirmed),
         Line::Passed { device } => step(&device, Step::Passed),

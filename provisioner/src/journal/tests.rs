@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::crew::CrewNow;
 use crate::session::{BirthCertificate, Step};
 use crate::stock::{Reservation, ReserveRequest, from_millis};
 
@@ -15,6 +16,7 @@ fn records() -> Vec<Record> {
     let serial_number = identity::SerialNumber::try_from([0x55; 16].as_slice()).unwrap();
     let columns = BTreeMap::from([("hardware revision".to_owned(), "B, \"2\"\nü".to_owned())]);
     let step = |step| Record::Step { device: device(1), step };
+    let crew = CrewNow { shift: "late".into(), operator: "Kim".into() };
     let reservation = Reservation {
         id: "rs-000001".into(),
         serials: vec![device(4).serial, device(5).serial, device(6).serial],
@@ -37,6 +39,16 @@ fn records() -> Vec<Record> {
         Record::Begun { device: device(4), columns: BTreeMap::new() },
         Record::Step { device: device(4), step: Step::Passed },
         Record::Step { device: device(4), step: Step::Superseded { serial_number } },
+        Record::Order(OrderFacts { at: from_millis(1_700_000_000_000), answer: vec![1, 2] }),
+        Record::Step {
+            device: device(7),
+            step: Step::Deferred { at: from_millis(1_700_000_000_001), anchors_digest: vec![7; 32], crew },
+        },
+        Record::Step { device: device(7), step: Step::LockedDeferred },
+        Record::Step {
+            device: device(7),
+            step: Step::Refused { reason: "KEY_WEAK".into(), message: "why".into() },
+        },
         Record::Reserving(ReserveRequest {
             request_id: [8; 16].into(),
             count: 3,
@@ -84,6 +96,9 @@ fn what_is_recorded_is_known_after_a_restart() {
     let held: Vec<String> = known.held.serials().map(ToString::to_string).collect();
     assert_eq!(held, ["SN000005", "SN000004"], "one that a unit was told, and one for a new unit");
     assert!(known.held.unanswered().is_none());
+    let deferred = &known.units[&device(7)];
+    assert!(deferred.is_deferred() && deferred.is_done() && deferred.progress.refusal.is_some());
+    assert_eq!(known.latest, Some(from_millis(1_700_000_000_001)));
     assert_eq!(known.last_run.unwrap().slots, 8);
     assert_eq!(work_orders(directory.path()).unwrap(), ["wo-1"]);
 }

@@ -4,6 +4,8 @@ use identity::DeviceId;
 
 use super::LineShared;
 use super::making::stops_the_line;
+use crate::journal::UnitRecord;
+use crate::offline::is_over;
 use crate::session::{Assignment, Outcome};
 
 /// The answer about one unit.
@@ -20,6 +22,12 @@ impl LineShared {
     /// Asks the journal and the CA about a unit. Changes nothing.
     pub(super) async fn admission(&self, device: &DeviceId) -> Admission {
         let known = self.known.lock().get(device).cloned().unwrap_or_default();
+        if known.is_deferred() {
+            return Admission::Refused(DEFERRED.to_owned());
+        }
+        if self.context.ca.is_away() {
+            return self.admission_without_the_ca(device, &known);
+        }
         let on_record = match self.context.on_record(device).await {
             Ok(on_record) => on_record,
             Err(outcome) => return self.refused(&outcome),
@@ -41,6 +49,23 @@ impl LineShared {
         }
     }
 
+    fn admission_without_the_ca(&self, device: &DeviceId, known: &UnitRecord) -> Admission {
+        if let Some(taken) = known.unavailable() {
+            return Admission::Refused(taken.to_string());
+        }
+        if known.progress.passed {
+            return Admission::Refused("it has passed already".to_owned());
+        }
+        let (stock, now) = (&self.context.stock, self.context.clock.now());
+        match stock.ends_at(&device.serial) {
+            Some(ends_at) if now >= ends_at && known.progress.asked.is_none() => {
+                Admission::Refused(is_over(ends_at, now))
+            }
+            Some(_) => Admission::Welcome,
+            None => Admission::Refused(NOT_RESERVED.to_owned()),
+        }
+    }
+
     fn refused(&self, outcome: &Outcome) -> Admission {
         match stops_the_line(outcome) {
             Some(stop) => {
@@ -51,3 +76,8 @@ impl LineShared {
         }
     }
 }
+
+const DEFERRED: &str =
+    "it is made, and its certificate is deferred: touchmark-station finish gives it to the unit";
+
+const NOT_RESERVED: &str = "the CA cannot be asked, and the serial number is not reserved for this station";

@@ -68,7 +68,7 @@ impl LineShared {
         let was_on_the_bench = result.begun && verdict == SilenceVerdict::Nothing;
         let report = UnitReport::new(unit, slot, attempts, skipped, self.context.clock.now(), result);
         let last = report.message.clone();
-        let passed = report.outcome == UnitOutcome::Passed;
+        let passed = matches!(report.outcome, UnitOutcome::Passed | UnitOutcome::Deferred);
         self.report(report, was_on_the_bench).await;
         self.with_supply(|supply| supply.ended(passed));
         match verdict {
@@ -92,7 +92,7 @@ impl LineShared {
         let cause = format!("{} {}", report.cause, report.reason);
         let failure = match report.outcome {
             UnitOutcome::Failed if was_on_the_bench => Some(Some(cause.as_str())),
-            UnitOutcome::Passed => Some(None),
+            UnitOutcome::Passed | UnitOutcome::Deferred => Some(None),
             _ => None,
         };
         let too_many = failure.and_then(|failure| self.repeats.lock().count(failure));
@@ -120,7 +120,7 @@ impl LineShared {
     fn remember(&self, unit: &Unit, result: &UnitResult) {
         let mut known = self.known.lock();
         if result.begun {
-            let passed = result.outcome == Outcome::Passed;
+            let passed = result.outcome.is_good();
             let end = (!passed).then(|| UnitEnd::new(&result.outcome, result.open));
             let record = known.entry(unit.device.clone()).or_default();
             record.attempted(unit.columns.clone(), result.progress.clone(), end);
@@ -154,7 +154,8 @@ impl LineShared {
                 }
             }
         };
-        if let Some(stop) = stops_the_line(&result.outcome) {
+        let stop = stops_the_line(&result.outcome).filter(|_| !self.goes_on_without_the_ca(&result));
+        if let Some(stop) = stop {
             self.stop_for(stop);
         }
         if result.outcome.reason() == Reason::ReservationWithdrawn.as_str_name()
@@ -165,11 +166,19 @@ impl LineShared {
         result
     }
 
+    /// Whether a unit that only waits for the CA does not stop a line that works without it.
+    fn goes_on_without_the_ca(&self, result: &UnitResult) -> bool {
+        let has_its_certificate = result.progress.certificate.is_some();
+        matches!(result.outcome, Outcome::CaUnreachable(_))
+            && self.context.deferrals.are_allowed()
+            && (has_its_certificate || self.context.mode.waits_for_units())
+    }
+
     /// Reserves the unit's serial number, and those of units that wait, before the unit is told it.
     async fn reserve(&self, unit: &Unit, known: Option<&UnitRecord>) -> Result<(), Outcome> {
         let stock = &self.context.stock;
         let is_new = |known: Option<&UnitRecord>| known.is_none_or(|known| !known.progress.is_on_record());
-        if !is_new(known) || stock.is_in_force(&unit.device.serial) {
+        if !is_new(known) || stock.is_in_force(&unit.device.serial) || self.context.ca.is_away() {
             return Ok(());
         }
         let mut ahead: Vec<DeviceSerial> = vec![unit.device.serial.clone()];
@@ -205,6 +214,9 @@ impl LineShared {
 pub(super) fn stops_the_line(outcome: &Outcome) -> Option<Stop> {
     match outcome {
         Outcome::Refused(refusal) if refusal.stops_the_line => Some(refusal.clone().into()),
+        Outcome::CannotDefer => {
+            Some(Stop::Refused { reason: CA_UNREACHABLE.to_owned(), message: outcome.to_string() })
+        }
         Outcome::CaUnreachable(detail) => {
             Some(Stop::Refused { reason: CA_UNREACHABLE.to_owned(), message: detail.clone() })
         }

@@ -117,8 +117,15 @@ impl LineShared {
     }
 
     async fn make_named(&self, slot: usize, link: Option<Link>, device: &DeviceId) -> bool {
+        if self.context.finishes
+            && let Some(why) = self.is_nothing_to_finish(device)
+        {
+            self.say(format!("slot {slot}: nothing was begun for {device}: {why}")).await;
+            return true;
+        }
         // What this station has as done is asked about first: it is no failure, unless it is made again.
-        let is_done = self.known.lock().get(device).is_some_and(UnitRecord::is_done);
+        let is_done =
+            !self.context.finishes && self.known.lock().get(device).is_some_and(UnitRecord::is_done);
         if is_done {
             match self.admission(device).await {
                 Admission::Welcome => {}
@@ -144,6 +151,17 @@ impl LineShared {
         }
         let unit = Unit { device: device.clone(), columns: BTreeMap::new(), slot: Some(slot) };
         self.make_and_report(slot, unit, link).await
+    }
+
+    /// Why a unit does not get a deferred certificate here.
+    fn is_nothing_to_finish(&self, device: &DeviceId) -> Option<&'static str> {
+        match self.known.lock().get(device) {
+            None => Some("this station did not make it"),
+            Some(unit) if unit.scrapped => Some("it was scrapped"),
+            Some(unit) if unit.progress.passed => Some("it has its certificate"),
+            Some(unit) if unit.progress.deferred.is_none() => Some("its certificate is not deferred"),
+            Some(_) => None,
+        }
     }
 
     /// Asks once whether a unit is there. `None`: nobody wants to know any more.

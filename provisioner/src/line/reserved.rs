@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cli::count;
 use identity::DeviceId;
 use proto::v1::Reason;
 
 use super::making::stops_the_line;
 use super::{LineShared, Stop, Summary};
-use crate::ca::CA_UNREACHABLE;
+use crate::ca::{CA_UNREACHABLE, CaError};
+use crate::offline::is_over;
 use crate::session::Outcome;
 use crate::stock::StockError;
 use crate::units::Unit;
@@ -37,12 +39,32 @@ pub(super) async fn feed(shared: Arc<LineShared>) {
                 let unit = |serial| Unit { device: device(serial), columns: BTreeMap::new(), slot: None };
                 shared.with_supply(|supply| serials.into_iter().map(unit).for_each(|unit| supply.add(unit)));
             }
+            Err(StockError::Ca(CaError::Unreachable(_))) if shared.context.deferrals.are_allowed() => {
+                shared.wait_for_the_ca().await;
+            }
             Err(error) => return shared.no_more(error).await,
         }
     }
 }
 
 impl LineShared {
+    /// No reserved unit is left, and the CA cannot be asked for more.
+    async fn wait_for_the_ca(&self) {
+        let left = match self.context.stock.over() {
+            Some((units, ends_at)) => {
+                let units = count(units as u64, "reserved unit");
+                format!("{units} cannot be begun: {}", is_over(ends_at, self.context.clock.now()))
+            }
+            None => "no reserved unit is left".to_owned(),
+        };
+        self.say(format!("{left}; further units wait for the CA")).await;
+        let mut away = self.context.ca.away();
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            _ = away.wait_for(|is_away| !is_away) => {}
+        }
+    }
+
     /// No further units are reserved: the order has no more, or the line stops.
     async fn no_more(&self, error: StockError) {
         match error.refusal() {
@@ -60,7 +82,7 @@ impl LineShared {
 
     /// Returns the reserved units that no unit was told, unless they are kept or the CA is away.
     pub(super) async fn give_back(&self, summary: &Summary) {
-        if self.context.stock.keeps() {
+        if self.context.stock.keeps() || self.context.ca.is_away() {
             return;
         }
         let is_away = matches!(&summary.stop, Some(Stop::JournalLost(_) | Stop::ClockWrong(_)))

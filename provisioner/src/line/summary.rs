@@ -11,6 +11,8 @@ use crate::session::Refusal;
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Summary {
     pub(crate) passed: u64,
+    /// Units that are locked and get their certificates later.
+    pub(crate) deferred: u64,
     /// Serial numbers of other units, by the name of [`crate::session::Taken`]. No unit was made under them.
     pub(crate) skipped: BTreeMap<String, u64>,
     /// Units that did not pass, by cause: kind of end and reason.
@@ -70,6 +72,10 @@ impl Summary {
                 self.passed += 1;
                 return;
             }
+            UnitOutcome::Deferred => {
+                self.deferred += 1;
+                return;
+            }
             UnitOutcome::Skipped => cause_of(&report.reason, ""),
             UnitOutcome::Failed | UnitOutcome::Unfinished => cause_of(report.cause, &report.reason),
         };
@@ -84,7 +90,7 @@ impl Summary {
 
     fn counts_of(&mut self, outcome: UnitOutcome) -> Option<&mut BTreeMap<String, u64>> {
         match outcome {
-            UnitOutcome::Passed => None,
+            UnitOutcome::Passed | UnitOutcome::Deferred => None,
             UnitOutcome::Skipped => Some(&mut self.skipped),
             UnitOutcome::Failed => Some(&mut self.failures),
             UnitOutcome::Unfinished => Some(&mut self.unfinished),
@@ -111,11 +117,11 @@ impl Summary {
         self.unfinished.values().sum()
     }
 
-    /// Units that passed in a minute; zero when nothing ran.
+    /// Units that were made in a minute; zero when nothing ran.
     pub(crate) fn units_per_minute(&self) -> f64 {
         let minutes = self.duration.as_secs_f64() / 60.0;
         #[expect(clippy::cast_precision_loss, reason = "counts of units stay far below 2^52")]
-        let passed = self.passed as f64;
+        let passed = (self.passed + self.deferred) as f64;
         if minutes > 0.0 { passed / minutes } else { 0.0 }
     }
 

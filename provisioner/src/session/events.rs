@@ -1,8 +1,10 @@
 //! What a session is told and what it asks for, and its limits.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use identity::{RequestId, SerialNumber};
+
+use crate::crew::CrewNow;
 
 use super::{BirthCertificate, DeviceRequest, DeviceResponse, Outcome, Refusal, Step};
 
@@ -53,6 +55,16 @@ pub(crate) enum Event {
     /// The CA recorded the unit as passed.
     Confirmed,
     Refused(Refusal),
+    /// The CA cannot be asked, and the unit may get its certificate later; the time to put on record.
+    Defer {
+        made_at: SystemTime,
+        /// Who makes it.
+        crew: CrewNow,
+    },
+    /// The CA cannot be asked: the unit is locked, and recorded as passed when the CA answers again.
+    ConfirmLater,
+    /// The station's clock cannot be used.
+    ClockWrong(String),
     /// The CA gave no answer within the caller's retries.
     CaUnreachable(String),
     /// A `Record` could not be made durable. The commands after it were dropped.
@@ -74,6 +86,8 @@ pub(crate) enum Command {
     RequestCertificate {
         request_id: RequestId,
         csr: Vec<u8>,
+        /// When the unit was made, if that was without the CA.
+        made_at: Option<SystemTime>,
     },
     /// Tell the CA that the unit passed its read-back, with the certificate of this serial number.
     Confirm {

@@ -99,6 +99,8 @@ pub(crate) struct Greeting {
     pub(crate) step: FactoryStep,
     /// Whether it has all but its certificate.
     pub(crate) certificate_deferred: bool,
+    /// Whether it can be locked before it has its certificate.
+    pub(crate) takes_deferral: bool,
 }
 
 /// How far a device is.

@@ -8,6 +8,18 @@ pub(crate) enum Outcome {
     /// The unit has its certificate, the CA recorded it, and the unit is locked.
     #[error("passed")]
     Passed,
+    /// The unit is locked with everything but its certificate, which comes later.
+    #[error("certificate deferred")]
+    Deferred,
+    /// The CA cannot be asked, and the unit's firmware knows no deferral.
+    #[error("the CA cannot be asked, and the unit's firmware cannot be locked before it has its certificate")]
+    CannotDefer,
+    /// The unit waits for a certificate that this station did not ask for.
+    #[error(
+        "the unit's certificate is deferred, and this station has no record of it: finish it at the station that made it, or let it \
+         fetch its certificate at first boot"
+    )]
+    DeferredElsewhere,
     /// The device did not answer `sends-max` requests.
     #[error("{}", timed_out_text(doing, *damaged, *noise_bytes))]
     TimedOut {
@@ -98,6 +110,9 @@ impl Outcome {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
+            Self::Deferred => "deferred",
+            Self::CannotDefer => "cannot-defer",
+            Self::DeferredElsewhere => "deferred-elsewhere",
             Self::TimedOut { .. } => "timed-out",
             Self::DeviceFault { .. } => "device-fault",
             Self::WrongDevice { .. } => "wrong-device",
@@ -120,10 +135,11 @@ impl Outcome {
         }
     }
 
-    /// The stable reason within the kind; empty only when the unit passed.
+    /// The stable reason within the kind; empty only when the unit passed or its certificate is deferred.
     pub(crate) fn reason(&self) -> &str {
         match self {
-            Self::Passed => "",
+            Self::Passed | Self::Deferred => "",
+            Self::CannotDefer => "CA_UNREACHABLE",
             Self::TimedOut { damaged: 0, noise_bytes: 0, .. } => "no-answer",
             Self::TimedOut { damaged: 0, .. } => "no-frames",
             Self::TimedOut { .. } => "damaged-frames",
@@ -143,14 +159,22 @@ impl Outcome {
             Self::JournalLost(_) => "journal-not-written",
             Self::Cancelled => "cut-off",
             Self::Nameless => "no-serial-number",
-            Self::NotErased | Self::NotConnected(_) | Self::LinkUnusable(_) => self.name(),
+            Self::DeferredElsewhere | Self::NotErased | Self::NotConnected(_) | Self::LinkUnusable(_) => {
+                self.name()
+            }
         }
+    }
+
+    /// Whether nothing is left to do for the unit on the bench.
+    pub(crate) fn is_good(&self) -> bool {
+        matches!(self, Self::Passed | Self::Deferred)
     }
 
     /// Whether the unit is at fault, rather than the line, which then stops.
     pub(crate) fn judges_the_unit(&self) -> bool {
         match self {
             Self::CaUnreachable(_)
+            | Self::CannotDefer
             | Self::JournalLost(_)
             | Self::Echo
             | Self::ClockWrong(_)
@@ -166,6 +190,7 @@ impl Outcome {
     pub(crate) fn leaves_the_unit_open(&self) -> bool {
         match self {
             Self::CaUnreachable(_)
+            | Self::CannotDefer
             | Self::LinkLost(_)
             | Self::TimedOut { .. }
             | Self::JournalLost(_)

@@ -62,6 +62,7 @@ mod tests {
             key_types: Vec::new(),
             step: FactoryStep::Locked,
             certificate_deferred: false,
+            takes_deferral: false,
         };
         let named = Some(Presence::Named(device));
         assert_eq!(Presence::of(&DeviceResponse::Hello(greeting)), named);

@@ -14,6 +14,7 @@ use device::Device;
 
 mod answers;
 mod ca;
+mod deferral;
 mod device;
 mod read_back;
 mod rework;
@@ -62,7 +63,7 @@ fn run(
                 Command::Send { exchange, request } => {
                     deliver(device, exchange, &request, trouble, &mut events);
                 }
-                Command::RequestCertificate { request_id, csr } => {
+                Command::RequestCertificate { request_id, csr, .. } => {
                     let event = ca.ask(request_id, &id, &csr);
                     events.push_back(if trouble.strikes() { lost_reply() } else { event });
                 }

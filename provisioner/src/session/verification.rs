@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use identity::{DeviceId, SerialNumber};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use identity::{DeviceId, PublicKey, SerialNumber};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
 use x509_parser::certification_request::X509CertificationRequest;
@@ -33,7 +34,7 @@ pub(super) fn same_key(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// Whether the CA's answer is for this device and for its key.
-pub(super) fn verify_issued(
+pub(crate) fn verify_issued(
     certificate: &BirthCertificate,
     csr: &[u8],
     device: &DeviceId,
@@ -48,23 +49,54 @@ pub(super) fn verify_issued(
     Ok(())
 }
 
+/// What a device was sent.
+pub(super) struct Sent<'a> {
+    /// `None` when the journal does not know; then the CA is asked whether it knows the certificate.
+    pub(super) certificate: Option<&'a BirthCertificate>,
+    pub(super) bundle: &'a ProvisioningBundle,
+    /// Of the anchors that it was sent.
+    pub(super) anchors_digest: &'a [u8],
+}
+
+/// Whether a device has everything but its certificate: the anchors, and the key of its request.
+pub(super) fn verify_deferred(
+    read_back: &ReadBack,
+    csr: &[u8],
+    anchors_digest: &[u8],
+    nonce: &[u8; 32],
+) -> Result<(), VerificationFault> {
+    if !read_back.certificate.is_empty() {
+        return Err(VerificationFault::StoredCertificate);
+    }
+    if !read_back.chain.is_empty() {
+        return Err(VerificationFault::StoredChain);
+    }
+    if read_back.anchors_digest != anchors_digest {
+        return Err(VerificationFault::StoredAnchors);
+    }
+    let key = key_of_request(csr).and_then(|spki| PublicKey::from_spki(&spki).ok());
+    let key = key.ok_or(VerificationFault::Key)?;
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.key_bits())
+        .verify(&read_back_message(nonce), &read_back.signature)
+        .map_err(|_| VerificationFault::Signature)
+}
+
 /// Whether the device has what it was sent, a chain to an anchor, and the key. Returns its serial number.
-/// `sent` is `None` when the journal does not know; then the CA is asked whether it knows the certificate.
 pub(super) fn verify_read_back(
     read_back: &ReadBack,
-    sent: Option<&BirthCertificate>,
-    bundle: &ProvisioningBundle,
+    sent: &Sent<'_>,
     device: &DeviceId,
     nonce: &[u8; 32],
     now: SystemTime,
 ) -> Result<SerialNumber, VerificationFault> {
-    if sent.is_some_and(|sent| sent.der != read_back.certificate) {
+    let bundle = sent.bundle;
+    if sent.certificate.is_some_and(|sent| sent.der != read_back.certificate) {
         return Err(VerificationFault::StoredCertificate);
     }
     if read_back.chain != bundle.chain {
         return Err(VerificationFault::StoredChain);
     }
-    if read_back.anchors_digest != anchors_digest(&bundle.anchors) {
+    if read_back.anchors_digest != sent.anchors_digest {
         return Err(VerificationFault::StoredAnchors);
     }
     let (_, serial_number) = read(&read_back.certificate, device)?;

@@ -49,6 +49,10 @@ impl LineContext {
             // Its reservation has ended before a unit was told it.
             self.unless_aborted(self.stock.give_back(true)).await?;
         }
+        if self.ca.is_away() && progress.asked.is_some() && progress.superseded.is_none() {
+            // It was begun before, and nothing about it is decided without the CA.
+            return Ok(Plan { assignment: self.telling(), certificate: None });
+        }
         self.tell(slot, &unit.device, true);
         let on_record = self.on_record(&unit.device).await?;
         self.tell(slot, &unit.device, false);
@@ -112,6 +116,7 @@ impl LineContext {
         if let Some(detail) = now.and_then(|of_ca| clock_difference(self.clock.now(), of_ca)) {
             return Err(Outcome::ClockWrong(detail));
         }
+        self.deferrals.trust_the_clock();
         let on_record = answer.units.first();
         Ok(OnRecord {
             status: on_record.map_or(SerialStatus::Free, serial_status),

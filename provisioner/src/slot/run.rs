@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use identity::DeviceId;
 use tokio::time::Instant;
 
 use super::LineContext;
 use crate::ca::CaError;
+use crate::crew::CrewNow;
 use crate::journal::Record;
 use crate::link::{Link, Received};
 use crate::metrics::{CONFIRM, ISSUE, StepClock};
@@ -27,16 +28,27 @@ pub(super) struct Run<'a> {
     pub(super) ca: Duration,
     pub(super) heard: bool,
     pub(super) steps: StepClock,
+    /// Whether the question to the CA that is under way is for a certificate.
+    pub(super) awaits_certificate: bool,
 }
 
 impl Run<'_> {
     pub(super) async fn until_it_ends(&mut self, link: &mut Link) -> Outcome {
         let mut event = Event::Begin;
         loop {
+            event = match event {
+                Event::CaUnreachable(detail) if self.awaits_certificate => {
+                    self.context.or_defer(self.device, &self.session.progress, detail)
+                }
+                Event::CaUnreachable(_) if self.context.deferrals.are_allowed() => Event::ConfirmLater,
+                event => event,
+            };
             let commands = self.session.handle(event, self.context.clock.now());
             event = match self.carry_out(commands, link).await {
                 Ok(Some(outcome)) => return outcome,
                 Ok(None) => self.next_event(link).await,
+                // Also after the session's last step: what follows a record that failed is not done.
+                Err(Event::JournalLost(detail)) => return Outcome::JournalLost(detail),
                 Err(event) => event,
             };
         }
@@ -60,17 +72,19 @@ impl Run<'_> {
                     on_the_line = sent.map_err(|error| Event::LinkLost(error.to_string()))?;
                 }
                 Command::ArmTimer(after) => self.timer = Some(Instant::now() + after + on_the_line),
-                Command::RequestCertificate { request_id, csr } => {
+                Command::RequestCertificate { request_id, csr, made_at } => {
+                    self.awaits_certificate = true;
                     self.steps.begins(ISSUE);
                     let (ca, device) = (self.context.ca.clone(), self.device.clone());
-                    let (work_order, crew) = (self.context.work_order.clone(), self.context.crew.now());
+                    let (work_order, crew) = (self.context.work_order.clone(), self.crew(made_at));
                     self.call(async move {
-                        let issued = ca.issue(&work_order, &device, request_id, &csr, crew).await;
+                        let issued = ca.issue(&work_order, (&device, made_at), request_id, &csr, crew).await;
                         issued.map_or_else(no_answer, Event::Issued)
                     });
                 }
                 Command::Confirm { serial_number } => {
                     self.steps.begins(CONFIRM);
+                    self.awaits_certificate = false;
                     let (ca, device) = (self.context.ca.clone(), self.device.clone());
                     let work_order = self.context.work_order.clone();
                     self.call(async move {
@@ -87,6 +101,14 @@ impl Run<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Who makes the unit, or made it without the CA.
+    fn crew(&self, made_at: Option<SystemTime>) -> CrewNow {
+        match made_at {
+            Some(_) => self.session.progress.deferred_crew.clone(),
+            None => self.context.crew.now(),
+        }
     }
 
     fn call(&mut self, call: impl Future<Output = Event> + Send + 'static) {

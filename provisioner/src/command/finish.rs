@@ -1,0 +1,66 @@
+//! `touchmark-station finish`.
+
+use std::sync::Arc;
+
+use cli::{Status, count};
+use identity::DeviceId;
+
+use super::{Failure, Job, RunOutput, Station, plan, say};
+use crate::arguments::FinishArguments;
+use crate::console::Console;
+use crate::journal::work_orders;
+use crate::line::Intake;
+use crate::mode::Mode;
+use crate::offline::Offline;
+use crate::units::Supply;
+use crate::wire::bundle;
+
+pub(super) async fn run(arguments: FinishArguments, console: &Console) -> Result<Status, Failure> {
+    let station = Station::open(&arguments.common.config, console)?;
+    let mut run_output = RunOutput::open(&arguments.output, console)?;
+    if arguments.link.to_string().contains("{serial}") {
+        let text =
+            "a unit says itself which one it is: a link with {serial} cannot be opened before; use {slot}";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let work_order = arguments.work_order;
+    if !work_orders(&station.journal.directory)?.contains(&work_order) {
+        let text = format!("the journal has no work order {work_order}: this station made none of its units");
+        return Err(Failure::WorkOrder(text));
+    }
+    let (journal, known) = station.work_order(&work_order)?;
+    let waiting = known.units.values().filter(|unit| unit.is_deferred() && !unit.scrapped).count() as u64;
+    if waiting == 0 {
+        say("no unit waits for its certificate")?;
+        return Ok(Status::Done);
+    }
+    for slot in [1, arguments.slots] {
+        arguments.link.reaches(slot)?;
+    }
+    let answer = station.ca.work_order(&work_order).await?;
+    let order = answer.work_order.clone().unwrap_or_default();
+    let product = plan::parse_product(&order.product)?;
+    let stand_in = DeviceId { product: product.clone(), serial: plan::stand_in()? };
+    if !arguments.output.json {
+        let units = count(waiting, "unit");
+        console.complain(&format!("{work_order}: {units} to finish; insert them in any order"));
+    }
+    let job = Job {
+        work_order: work_order.clone(),
+        product,
+        bundle: Arc::new(bundle(&answer)),
+        link: arguments.link,
+        slots: arguments.slots,
+        mode: Mode::Device,
+        supply: Supply::of_people(waiting),
+        intake: Intake::Devices { stand_in },
+        can_pause: true,
+        known,
+        room: plan::room(&order),
+        first: Vec::new(),
+        finishes: true,
+        offline: Offline::Never,
+    };
+    let summary = station.line(job, station.settings.reserve, journal, &mut run_output).await?;
+    Ok(run_output.finish(&work_order, &summary))
+}

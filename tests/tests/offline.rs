@@ -1,0 +1,395 @@
+//! A shift without the CA: units are made on reservations, their certificates are issued later, each once,
+//! and reach them on the bench (ADR 0069).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tests::{
+    CertificateAuthority, Factory, FileSystem, Operator, OrderTerms, Process, Program, Station, fake,
+    json_lines,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shift_without_the_ca_makes_its_reserved_units_and_they_get_their_certificates_later() {
+    let mut line = Line::open(12).await;
+    assert_eq!(line.provision(&["--limit", "2", "--slots", "2", "--keep-reservation"]).0, 0);
+    let counts = line.counts().await;
+    assert_eq!((counts.issued, counts.reserved), (2, 10));
+    line.authority.kill();
+
+    // By default nothing leaves the line without its certificate.
+    line.configure("ca-patience-s = 0\n");
+    assert_eq!(line.provision(&["--limit", "5"]).0, 7);
+    let refused = line.run(line.command(&["--limit", "5", "--offline"]));
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+
+    line.configure("ca-patience-s = 0\noffline = \"allowed\"\n");
+    let (status, units) = line.provision(&["--limit", "5", "--slots", "2"]);
+    assert_eq!((status, outcomes(&units, "deferred")), (0, 5), "{units:?}");
+    let shown = line.run(line.command(&["--limit", "5", "--slots", "2", "--offline"]));
+    assert_eq!(shown.status.code(), Some(0), "{}", said(&shown));
+    assert!(
+        said(&shown).contains("the CA cannot be asked now"),
+        "the age of what is known: {}",
+        said(&shown)
+    );
+    let report = line.report();
+    assert_eq!((&report["passed"], &report["deferred"]), (&2.into(), &10.into()), "{report}");
+    for serial in 3..=12 {
+        let status = line.device(&format!("SN{serial:02}"));
+        assert_eq!(status["device"], format!("cam-2/SN{serial:02}"), "each unit was told its own number");
+    }
+
+    line.authority.serve();
+    let (status, answers) = line.reconcile();
+    assert_eq!((status, outcomes(&answers, "issued")), (0, 10), "{answers:?}");
+    assert_eq!(line.reconcile().1.len(), 1, "once: only the summary");
+    let counts = line.counts().await;
+    assert_eq!((counts.issued, counts.reserved, counts.confirmed), (12, 0, 2));
+    assert_eq!(line.report()["reconciled"], 10);
+
+    line.finish_all(10);
+    let counts = line.counts().await;
+    assert_eq!((counts.issued, counts.confirmed), (12, 12));
+    let report = line.report();
+    assert_eq!((&report["passed"], &report["finished"]), (&12.into(), &10.into()), "{report}");
+    line.all_certificates_are_those_on_record(12).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_goes_on_when_the_ca_dies_and_goes_back_to_it_by_itself() {
+    let mut line = Line::open(60).await;
+    line.configure("ca-patience-s = 1\noffline = \"allowed\"\n");
+    let output = line.home.path().join("said");
+    let mut command = line.command(&["--json", "--slots", "2", "--keep-reservation"]);
+    let file = std::fs::File::create(&output).unwrap();
+    let mut running = Process::start(command.stdout(file.try_clone().unwrap()).stderr(file));
+    line.until(|report| report["passed"].as_u64() >= Some(3)).await;
+    line.authority.kill();
+    line.until(|report| report["deferred"].as_u64() >= Some(4)).await;
+    line.authority.serve();
+    let status = running.wait(Duration::from_secs(120)).expect("the line ends");
+    let said = std::fs::read_to_string(&output).unwrap();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("the CA answers again"), "{said}");
+    let counts = line.counts().await;
+    assert_eq!((counts.issued, counts.reserved), (60, 0), "reconciled between units: {said}");
+    let report = line.report();
+    let reconciled = report["reconciled"].as_u64().unwrap();
+    assert!(reconciled >= 4 && report["deferred"] == 0, "{report}");
+    line.finish_all(reconciled);
+    assert_eq!(line.counts().await.confirmed, 60);
+    line.all_certificates_are_those_on_record(60).await;
+}
+
+/// Killed again and again: the line in its shift, the reconciliation, and the CA during it.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_killed_each_unit_has_one_certificate_and_the_counts_are_exact() {
+    let mut line = Line::open(24).await;
+    line.configure("ca-patience-s = 2\noffline = \"allowed\"\n");
+    assert_eq!(line.provision(&["--limit", "1", "--keep-reservation"]).0, 0);
+    line.authority.kill();
+    for round in 0..8 {
+        let mut command = line.command(&["--offline", "--slots", "3"]);
+        let running = Process::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+        tokio::time::sleep(Duration::from_millis(40 + 110 * round)).await;
+        running.kill();
+    }
+    let (status, units) = line.provision(&["--offline", "--slots", "3", "--limit", "23"]);
+    assert_eq!(status, 0, "{units:?}");
+    assert_eq!(line.report()["deferred"], 23);
+    for round in 0..10 {
+        line.authority.serve();
+        let mut command = line.station.command("reconcile");
+        let mut running = Process::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+        tokio::time::sleep(Duration::from_millis(30 + 25 * round)).await;
+        if round % 2 == 0 {
+            running.kill();
+            line.authority.kill();
+        } else {
+            line.authority.kill();
+            running.wait(Duration::from_secs(30)).expect("it gives the CA up");
+        }
+    }
+    line.authority.serve();
+    assert_eq!(line.reconcile().0, 0);
+    let counts = line.counts().await;
+    assert_eq!((counts.issued, counts.reserved), (24, 0));
+    line.finish_all(23);
+    assert_eq!(line.counts().await.confirmed, 24);
+    line.all_certificates_are_those_on_record(24).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reservation_that_is_over_and_a_clock_that_was_set_make_no_unit_and_say_why() {
+    let mut line = Line::open(9).await;
+    line.configure("ca-patience-s = 0\noffline = \"allowed\"\nreserve-hours = 1\nreserve-units = 5\n");
+    assert_eq!(line.provision(&["--limit", "1", "--keep-reservation"]).0, 0);
+    line.authority.kill();
+    for (offset, words) in [
+        ("+2h", "its reservation ended at 2"),
+        ("+365d", "its reservation ended at 2"),
+        ("-365d", "the clock went back"),
+    ] {
+        let output = line.home.path().join("said");
+        let file = std::fs::File::create(&output).unwrap();
+        let mut command = line.command(&["--offline"]);
+        fake(&mut command, offset);
+        let running = Process::start(command.stdout(file.try_clone().unwrap()).stderr(file));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !std::fs::read_to_string(&output).unwrap().contains(words) {
+            assert!(Instant::now() < deadline, "{offset}: {}", std::fs::read_to_string(&output).unwrap());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        running.kill();
+        assert_eq!(line.report()["deferred"], 0, "{offset}");
+    }
+    assert_eq!(line.devices(), 1, "no unit was told anything");
+    // The numbers come home when the CA answers.
+    line.authority.serve();
+    assert_eq!(line.provision(&["--limit", "1", "--keep-reservation"]).0, 0);
+    line.authority.kill();
+    let (status, units) = line.provision(&["--offline", "--limit", "2"]);
+    assert_eq!((status, outcomes(&units, "deferred")), (0, 2), "{units:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_whose_reservation_was_withdrawn_meanwhile_are_listed_with_the_reason() {
+    let mut line = Line::open(9).await;
+    line.configure("ca-patience-s = 0\noffline = \"allowed\"\n");
+    assert_eq!(line.provision(&["--limit", "1", "--keep-reservation"]).0, 0);
+    line.authority.kill();
+    assert_eq!(line.provision(&["--limit", "2", "--offline"]).0, 0);
+    line.authority.serve();
+    line.operator.says(&["work-order", "reservation", "withdraw", "1", "--remark", "lost", "--confirm", "8"]);
+    let (status, answers) = line.reconcile();
+    assert_eq!(status, 6, "{answers:?}");
+    for answer in &answers[..2] {
+        assert_eq!(
+            (&answer["outcome"], &answer["reason"]),
+            (&"refused".into(), &"RESERVATION_WITHDRAWN".into())
+        );
+        assert!(answer["next"].as_str().is_some_and(|next| !next.is_empty()), "{answer}");
+    }
+    assert_eq!(line.report()["refused_after_deferral"], 2);
+    assert_eq!(line.counts().await.issued, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_a_foreign_and_a_busy_journal_lose_nothing() {
+    let mut line = Line::open(9).await;
+    line.configure("ca-patience-s = 0\noffline = \"allowed\"\n");
+    assert_eq!(line.provision(&["--limit", "1", "--keep-reservation"]).0, 0);
+    line.authority.kill();
+    assert_eq!(line.provision(&["--limit", "2", "--offline"]).0, 0);
+
+    // The record of the last lock is torn: the unit is looked at again, and was locked.
+    let journal = line.journal();
+    let content = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, &content[..content.len() - 9]).unwrap();
+    assert_eq!(line.report()["deferred"], 1);
+    let (status, units) = line.provision(&["--limit", "1", "--offline"]);
+    assert_eq!((status, outcomes(&units, "deferred")), (0, 1), "{units:?}");
+    assert_eq!((&line.report()["deferred"], line.devices()), (&2.into(), 3));
+
+    // One journal, two stations.
+    let mut command = line.command(&["--offline"]);
+    let running = Process::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    line.until(|report| report["deferred"].as_u64() >= Some(3)).await;
+    let second = line.run(line.station.command("reconcile"));
+    assert_eq!(second.status.code(), Some(1), "{}", said(&second));
+    assert!(said(&second).contains("another touchmark-station uses the journal"), "{}", said(&second));
+    running.kill();
+
+    // The journal of another installation.
+    let elsewhere = Line::open(9).await;
+    std::fs::create_dir(elsewhere.home.path().join("journal")).unwrap();
+    std::fs::copy(&journal, elsewhere.journal()).unwrap();
+    let (status, answers) = elsewhere.reconcile();
+    assert_eq!(status, 6, "{answers:?}");
+    assert_eq!(answers[0]["reason"], "DEFERRAL_NOT_ALLOWED", "{answers:?}");
+    assert_eq!(elsewhere.counts().await.issued, 0);
+
+    line.authority.serve();
+    assert_eq!(line.reconcile().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_stops_the_line_before_a_unit_is_locked_that_nobody_knows() {
+    let Some(disk) = FileSystem::in_memory(1) else { return };
+    let mut line = Line::open(9).await;
+    symlink(disk.path(), line.home.path().join("journal")).unwrap();
+    line.configure("ca-patience-s = 0\noffline = \"allowed\"\n");
+    assert_eq!(line.provision(&["--limit", "1", "--keep-reservation"]).0, 0);
+    line.authority.kill();
+    let mut filler = std::fs::File::create(disk.path().join("filler")).unwrap();
+    while filler.write_all(&[0; 512]).is_ok() {}
+    // What is left of the last page of the file takes a unit or two.
+    let output = line.run(line.command(&["--offline"]));
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    // An open file keeps its space.
+    drop(filler);
+    std::fs::remove_file(disk.path().join("filler")).unwrap();
+    assert_eq!(line.provision(&["--offline"]).0, 0);
+    assert_eq!(line.report()["deferred"], 8);
+    line.authority.serve();
+    assert_eq!(line.reconcile().0, 0);
+    let counts = line.counts().await;
+    assert_eq!((counts.issued, counts.reserved), (9, 0));
+    line.finish_all(8);
+    line.all_certificates_are_those_on_record(9).await;
+}
+
+/// A CA, an order, and a station whose units are state directories of agents.
+struct Line {
+    authority: CertificateAuthority,
+    operator: Operator,
+    station: Station,
+    order: String,
+    home: tempfile::TempDir,
+    config: String,
+}
+
+impl Line {
+    async fn open(quantity: u64) -> Self {
+        let authority = CertificateAuthority::start();
+        let home = tempfile::tempdir().unwrap();
+        let station = Station::set_up(&authority, "line-1", home.path()).await;
+        let terms = OrderTerms { serials: "SN{01..99}".into(), ..OrderTerms::new(quantity, &["line-1"]) };
+        let order = Factory::of(&authority).order(terms).await;
+        let operator = Operator::of(&authority);
+        let config = std::fs::read_to_string(home.path().join("station.toml")).unwrap();
+        Self { authority, operator, station, order, home, config }
+    }
+
+    fn configure(&self, more: &str) {
+        std::fs::write(self.home.path().join("station.toml"), format!("{}{more}", self.config)).unwrap();
+    }
+
+    fn command(&self, more: &[&str]) -> std::process::Command {
+        let (agent, state) = (Program::Agent.path(), self.home.path().join("devices/{serial}"));
+        let link = format!("exec:'{}' factory --state '{}' --stdio", agent.display(), state.display());
+        let mut command = self.station.command("provision");
+        command.args(["--work-order", &self.order, "--link", &link]).args(more);
+        command
+    }
+
+    fn run(&self, mut command: std::process::Command) -> Output {
+        command.output().unwrap()
+    }
+
+    /// The exit status, and what was reported.
+    fn provision(&self, more: &[&str]) -> (i32, Vec<Value>) {
+        let output = self.run(self.command(&[&["--json"], more].concat()));
+        (output.status.code().unwrap(), json_lines(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    fn reconcile(&self) -> (i32, Vec<Value>) {
+        let output = self.run({
+            let mut command = self.station.command("reconcile");
+            command.arg("--json");
+            command
+        });
+        (output.status.code().unwrap(), json_lines(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// All units that wait come to the bench, each on a slot of its own.
+    fn finish_all(&self, units: u64) {
+        let bench = self.home.path().join("bench");
+        std::fs::create_dir(&bench).unwrap();
+        let mut command = self.station.command("report");
+        let reported = self.run({
+            command.args(["--units", "--json"]);
+            command
+        });
+        let reported = json_lines(&String::from_utf8_lossy(&reported.stdout));
+        let waits = |unit: &&Value| unit["outcome"] == "deferred" || unit["outcome"] == "reconciled";
+        for (slot, unit) in reported.iter().filter(waits).enumerate() {
+            let serial = unit["device"].as_str().unwrap().trim_start_matches("cam-2/");
+            symlink(self.station.device(serial), bench.join((slot + 1).to_string())).unwrap();
+        }
+        let link = format!(
+            "exec:'{}' factory --state '{}' --stdio",
+            Program::Agent.path().display(),
+            bench.join("{slot}").display()
+        );
+        let mut command = self.station.command("finish");
+        let slots = units.to_string();
+        command.args(["--work-order", &self.order, "--link", &link, "--slots", &slots, "--json"]);
+        let output = self.run(command);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let finished = json_lines(&String::from_utf8_lossy(&output.stdout));
+        assert_eq!(outcomes(&finished, "passed") as u64, units, "{finished:?}");
+    }
+
+    fn report(&self) -> Value {
+        let mut command = self.station.command("report");
+        let output = self.run({
+            command.arg("--json");
+            command
+        });
+        json_lines(&String::from_utf8_lossy(&output.stdout)).pop().unwrap_or_default()
+    }
+
+    async fn until(&self, is_so: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let report = self.report();
+            if is_so(&report) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{report}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn counts(&self) -> proto::v1::WorkOrderCounts {
+        Factory::of(&self.authority).counts(&self.order).await
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.home.path().join("journal").join(format!("{}.journal", self.order))
+    }
+
+    fn devices(&self) -> usize {
+        self.home.path().join("devices").read_dir().unwrap().count()
+    }
+
+    fn device(&self, serial: &str) -> Value {
+        let mut command = Program::Agent.command();
+        command.args(["status", "--json", "--state"]).arg(self.station.device(serial));
+        serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
+    }
+
+    /// The CA has one certificate of each unit, and the station's report has the same.
+    async fn all_certificates_are_those_on_record(&self, units: usize) {
+        let mut command = self.station.command("report");
+        command.args(["--units", "--json"]);
+        let reported = json_lines(&String::from_utf8_lossy(&self.run(command).stdout));
+        let made: Vec<&Value> = reported.iter().filter(|unit| unit["outcome"] == "passed").collect();
+        assert_eq!(made.len(), units);
+        for unit in made {
+            let shown = self.operator.says(&["device", "show", unit["device"].as_str().unwrap()]);
+            assert!(shown.contains(unit["certificate_serial"].as_str().unwrap()), "{unit}: {shown}");
+        }
+    }
+}
+
+fn outcomes(units: &[Value], outcome: &str) -> usize {
+    units.iter().filter(|unit| unit["outcome"] == outcome).count()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
