@@ -2,6 +2,7 @@
 
 mod alert;
 pub(crate) mod answer;
+mod bare_key;
 mod client_identity;
 pub(crate) mod connection;
 mod error;

@@ -5,26 +5,33 @@
 //! same request id gets the same certificate, so it can be killed anywhere and run again (ADR 0013).
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use identity::{Clock, DeviceId, RequestId};
-use rand::RngExt;
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tracing::{info, warn};
 
 use crate::ca_client::retry::Attempts;
 use crate::ca_client::{ClientIdentity, ObtainError, ProofCall, RetryPolicy, Run, Server};
 use crate::certificate::{Certificate, Kind};
+use crate::claim::claim;
 use crate::state::{CredentialLocation, Enrolment, EnrolmentStep, Parent, Slot, State, View};
 
-/// Enrols the device, or finds that it is enrolled. Goes on where an earlier run was cut off; after
-/// [`ObtainError::NotInTime`] another run may help.
+/// Enrols the device, or finds that it is enrolled. A unit whose birth certificate was deferred gets that
+/// first. Goes on where an earlier run was cut off; after [`ObtainError::NotInTime`] another run may help.
 pub async fn enroll(
     state: &mut State,
     server: Option<Server>,
     clock: Arc<dyn Clock>,
     mut generator: StdRng,
-    retry_policy: RetryPolicy,
+    mut retry_policy: RetryPolicy,
 ) -> Result<Enrolled, ObtainError> {
+    if state.record().certificate_deferred {
+        let (begun, generator) = (Instant::now(), StdRng::from_rng(&mut generator));
+        claim(state, server.clone(), Arc::clone(&clock), generator, retry_policy).await?;
+        retry_policy.deadline = retry_policy.deadline.saturating_sub(begun.elapsed());
+    }
     let birth = ClientIdentity::of_birth(state.view())?;
     let enrolment = match state.record().enrolment.clone() {
         Some(enrolment) => usable(state, enrolment, &birth.device, &*clock)?,

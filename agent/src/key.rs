@@ -13,7 +13,7 @@ use identity::PublicKey;
 
 pub use file::FileKey;
 pub use group::{KeyGroup, KeyGroupError, KeyReaders};
-pub use request::certificate_request;
+pub use request::{bare_key_certificate, certificate_request};
 pub use store::{FileKeyStore, KeyStore};
 pub use tls::TlsKey;
 

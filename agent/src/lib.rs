@@ -8,6 +8,7 @@
 pub mod arguments;
 pub mod ca_client;
 pub mod certificate;
+mod claim;
 pub mod daemon;
 pub mod doctor;
 pub mod enroll;

@@ -8,7 +8,7 @@ mod work_order;
 pub(crate) use certificate::CertificateView;
 pub(crate) use device::DeviceView;
 pub(crate) use reservation::ReservationView;
-pub(crate) use work_order::WorkOrderView;
+pub(crate) use work_order::{WorkOrderView, spent};
 
 use proto::v1 as wire;
 

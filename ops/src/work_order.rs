@@ -19,7 +19,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::{Column, always, spare};
-use crate::view::{WorkOrderView, device_name};
+use crate::view::{WorkOrderView, device_name, spent};
 use crate::{Context, certificate, manifest, paging, request_id, timestamp};
 
 pub(crate) async fn run(command: WorkOrderCommand, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -207,6 +207,7 @@ const COLUMNS: &[Column<WorkOrderView>] = &[
     spare(6, always("RESERVED", |order| order.reserved.to_string())),
     spare(7, always("WITHDRAWN", |order| order.withdrawn.to_string())),
     spare(8, always("GIVEN UP", |order| order.given_up.to_string())),
+    spare(9, always("REFUSED", |order| order.refused_after_deferral.to_string())),
     spare(3, always("SERIALS", WorkOrderView::serials)),
     spare(2, always("STATIONS", |order| order.stations.join(" "))),
     spare(4, always("CREATED", |order| order.created_at.clone().unwrap_or_default())),
@@ -227,8 +228,7 @@ async fn close(
     // An order that does not exist is reported before the confirmation.
     let order = read(&id, &context.connection).await?;
     let counts = order.counts.unwrap_or_default();
-    let left =
-        order.quantity.saturating_sub(counts.issued + counts.reserved + counts.withdrawn + counts.given_up);
+    let left = order.quantity.saturating_sub(spent(&counts));
     confirm_name(&id, &format!("close {id} for ever ({} not made)", count(left, "unit")), yes)?;
     let answer = context
         .connection

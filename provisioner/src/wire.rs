@@ -155,7 +155,8 @@ pub(crate) fn reserve_request(work_order: &str, request: &ReserveRequest) -> v1:
 /// How many units of an order are neither made nor reserved nor withdrawn.
 pub(crate) fn units_left(order: &v1::WorkOrder) -> u64 {
     let counts = order.counts.unwrap_or_default();
-    let spent = counts.issued.saturating_add(counts.reserved).saturating_add(counts.withdrawn);
+    let spent = [counts.reserved, counts.withdrawn, counts.refused_after_deferral];
+    let spent = spent.into_iter().fold(counts.issued, u64::saturating_add);
     order.quantity.saturating_sub(spent)
 }
 

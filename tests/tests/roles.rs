@@ -138,6 +138,8 @@ const ALLOWED: &[(&str, &[Kind])] = &[
     ("ProvisioningService.RequestRework", &[Kind::Station]),
     ("ProvisioningService.ReserveUnits", &[Kind::Station]),
     ("ProvisioningService.ReturnUnits", &[Kind::Station]),
+    // For a bare key alone: tests/deferral.rs.
+    ("EnrollmentService.ClaimBirthCertificate", &[]),
     ("EnrollmentService.Enroll", &[Kind::DeviceBirth]),
     ("EnrollmentService.Renew", &[Kind::DeviceOperational]),
     ("EnrollmentService.GetRenewalInfo", &[Kind::DeviceOperational]),

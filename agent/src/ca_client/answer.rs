@@ -1,4 +1,4 @@
-//! Checks of an answer to Enroll or Renew. A device keeps nothing that it has not checked.
+//! Checks of an answer with a certificate. A device keeps nothing that it has not checked.
 
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use crate::time_floor::TimeFloor;
 use super::ObtainError;
 use super::connection::Connection;
 
-/// A checked answer to Enroll or Renew.
+/// A checked answer with a certificate.
 pub(crate) struct Answer {
     pub(crate) credential: Credential,
     pub(crate) trust: TrustBundleId,
@@ -63,14 +63,15 @@ impl TrustBundleId {
     }
 }
 
-/// Checks an answer as a peer would, at the server's time in it: the device's clock may be years ahead, and
-/// the CA's may have been when it set the time floor (ADR 0035).
+/// Checks an answer with a certificate of this kind as a peer would, at the server's time in it: the
+/// device's clock may be years ahead, and the CA's may have been when it set the time floor (ADR 0035).
 pub(crate) fn check(
     response: v1::EnrollResponse,
     connection: &Connection,
     device: &DeviceId,
     key: &PublicKey,
     trust: TrustBundleId,
+    kind: Kind,
 ) -> Result<Answer, ObtainError> {
     let malformed = ObtainError::AnswerMalformed;
     let issued = response.certificate.ok_or_else(|| malformed("it holds no certificate"))?;
@@ -79,10 +80,10 @@ pub(crate) fn check(
     let credential = Credential::from_wire(issued.certificate, response.chain, bundle.anchors)?;
     let offered = TrustBundleId::new(bundle.version, &credential.anchors);
     offered.may_follow(trust)?;
-    if credential.leaf.has_ended(server_time) {
+    if kind == Kind::Operational && credential.leaf.has_ended(server_time) {
         return Err(ObtainError::Stale);
     }
-    credential.check(device, key, Kind::Operational, TimeFloor::told(server_time).moment())?;
+    credential.check(device, key, kind, TimeFloor::told(server_time).moment())?;
     if credential.leaf.serial_number != issued.serial_number {
         return Err(malformed("its serial number is not the certificate's"));
     }

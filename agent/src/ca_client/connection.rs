@@ -121,6 +121,14 @@ impl Connection {
         self.answer(response)
     }
 
+    /// Asks for the birth certificate of the key of this connection.
+    pub(crate) async fn claim(&mut self) -> Result<v1::EnrollResponse, ObtainError> {
+        let response = self.client.claim_birth_certificate(v1::ClaimBirthCertificateRequest {}).await;
+        let v1::ClaimBirthCertificateResponse { certificate, chain, trust_bundle, server_time } =
+            self.answer(response)?;
+        Ok(v1::EnrollResponse { certificate, chain, trust_bundle, server_time })
+    }
+
     pub(crate) async fn trust_bundle(&mut self) -> Result<(), ObtainError> {
         let response = self.client.get_trust_bundle(v1::GetTrustBundleRequest {}).await;
         self.answer(response).map(|_| ())

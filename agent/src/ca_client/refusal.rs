@@ -31,6 +31,8 @@ pub enum Refusal {
     ClockInDoubt,
     /// The key or the request id was used before: the state directory is a copy.
     Copied,
+    /// The CA does not have the birth certificate yet, which was deferred.
+    NotYetIssued,
     /// Another reason, or one of a newer CA: the status code says whether it may pass.
     Other,
 }
@@ -52,6 +54,7 @@ impl Refusal {
             R::AlreadyEnrolled => Self::AlreadyEnrolled,
             R::TooManyUnconfirmed => Self::TooManyUnconfirmed,
             R::ClockInDoubt => Self::ClockInDoubt,
+            R::CertificateNotYetIssued => Self::NotYetIssued,
             R::KeyAlreadyUsed | R::RequestIdReused => Self::Copied,
             R::Unspecified
             | R::ClientCertificateRequired
@@ -125,7 +128,6 @@ impl Refusal {
             | R::ReservationsOut
             | R::TooManyReserved
             | R::UnitReserved
-            | R::CertificateNotYetIssued
             | R::DeferralNotAllowed
             | R::RefusedAfterDeferral
             | R::ManifestIncomplete
@@ -145,7 +147,9 @@ impl Refusal {
             | Self::CallerExpired
             | Self::DeviceUnknown => Disposition::AwaitOperator,
             Self::CallerRevoked | Self::DeviceEnded => Disposition::Stop,
-            Self::AnswerRevoked | Self::ClockInDoubt | Self::Copied | Self::Other => Disposition::Retry,
+            Self::AnswerRevoked | Self::ClockInDoubt | Self::NotYetIssued | Self::Copied | Self::Other => {
+                Disposition::Retry
+            }
         }
     }
 
@@ -167,6 +171,9 @@ impl Refusal {
             }
             Self::ClockInDoubt => {
                 "the CA's clock is wrong, and the unit goes on by itself when it is right again; the CA's operator sees it in touchmark doctor"
+            }
+            Self::NotYetIssued => {
+                "the factory was offline when it made the unit, and has not handed its request in yet: the unit asks again by itself; if it waits for days, ask its maker"
             }
             Self::Copied => {
                 "this state directory is a copy of another's, or was restored from an old backup; return the unit"

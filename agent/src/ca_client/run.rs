@@ -7,6 +7,7 @@ use identity::{Clock, DeviceId, RequestId};
 use tokio::task::spawn_blocking;
 use tracing::info;
 
+use crate::certificate::Kind;
 use crate::key::{KeyError, certificate_request};
 use crate::state::{CredentialLocation, Parent, Slot, State, View};
 
@@ -52,7 +53,7 @@ impl Run<'_> {
             .until_done(|| async {
                 let mut connection = self.connect(caller, state.view()).await?;
                 let response = connection.obtain(parent, request_id, &csr).await?;
-                answer::check(response, &connection, &self.device, key.public_key(), trust)
+                answer::check(response, &connection, &self.device, key.public_key(), trust, Kind::Operational)
             })
             .await
     }

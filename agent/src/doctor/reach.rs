@@ -49,6 +49,12 @@ async fn ask(
             let (_, server_time) = connection.renewal_info().await?;
             Ok(("LDevID", Some(server_time)))
         }
+        None if view.record().certificate_deferred => {
+            let identity = ClientIdentity::of_bare_key(view).await?;
+            let mut connection = Connection::open(server, &identity.credential, &identity.key, now).await?;
+            let server_time = connection.claim().await?.server_time;
+            Ok(("key, and has the IDevID", Some(connection.server_time(server_time)?)))
+        }
         None => {
             let identity = ClientIdentity::of_birth(view)?;
             let mut connection = Connection::open(server, &identity.credential, &identity.key, now).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use agent::enroll::enroll;
 use identity::KeyFingerprint;
 use proto::v1::{DeviceFaultCode as Code, FactoryStep as Step};
 
@@ -153,4 +154,114 @@ fn deferred_bench(state: &Path, storage: Storage, issuers: &Issuers, seen: &mut 
     session.install(&certificate, URL)?;
     assert_eq!(session.read_back()?.certificate, certificate.certificate);
     session.lock()
+}
+
+/// A unit that left the factory without its certificate, which `ca` has from now on.
+fn left_without(state: &Path, ca: &FakeCa) -> Issued {
+    let mut session = Session::begin(state, Storage::default()).unwrap();
+    session.hello().unwrap();
+    let csr = session.csr().unwrap();
+    let credential = ca.issuers.credential(&ca.issuers.factory, &csr, &spec());
+    session.install(&credential.deferred(), &ca.url()).unwrap();
+    session.lock().unwrap();
+    let key = Csr::from_der(&csr).unwrap().public_key().spki().to_vec();
+    ca.state.lock().unwrap().births.insert(key, credential.clone());
+    credential
+}
+
+fn first_boot(state: &Path, disk: Arc<dyn Disk>, policy: RetryPolicy) -> Result<(), ObtainError> {
+    let mut state = State::open(state, Storage::on(disk))?;
+    let generator = StdRng::seed_from_u64(7);
+    block(enroll(&mut state, None, clock_at(now()), generator, policy)).map(drop)
+}
+
+#[test]
+fn a_first_boot_that_loses_power_at_any_write_ends_with_its_birth_certificate_and_one_more() {
+    let ca = FakeCa::start();
+    let factory = tempfile::tempdir().unwrap();
+    let credential = left_without(factory.path(), &ca);
+    for last_is_done in [false, true] {
+        for operations in 0.. {
+            let home = tempfile::tempdir().unwrap();
+            copy(factory.path(), home.path());
+            ca.state.lock().unwrap().issued.clear();
+            let disk = Arc::new(PowerCut::after(operations, last_is_done));
+            let first = first_boot(home.path(), disk.clone(), retry_policy());
+            let case = format!("cut at {operations}, done: {last_is_done}");
+            assert_eq!(first.is_err(), disk.happened(), "{case}");
+            // Whatever is on the disk is whole: the bench reads it too.
+            let mut bench = Session::begin(home.path(), Storage::default()).unwrap();
+            let deferred = bench.hello().unwrap().certificate_deferred;
+            assert_eq!(bench.read_back().unwrap().certificate.is_empty(), deferred, "{case}");
+            drop(bench);
+            first_boot(home.path(), Arc::new(FileSystem), retry_policy())
+                .unwrap_or_else(|error| panic!("{case}: {error}"));
+            let view = view(home.path());
+            let kept = view.credential(CredentialLocation::Birth).unwrap();
+            assert_eq!(
+                (kept.leaf.der, kept.chain),
+                (credential.certificate.clone(), credential.chain.clone())
+            );
+            assert_eq!(ca.state.lock().unwrap().issued.len(), 1, "{case}: one operational certificate");
+            if !disk.happened() {
+                assert!(operations > 25, "there were only {operations} places to cut");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_unit_whose_certificate_is_not_issued_yet_waits_says_so_and_changes_nothing() {
+    let ca = FakeCa::start();
+    let home = tempfile::tempdir().unwrap();
+    left_without(home.path(), &ca);
+    let births = std::mem::take(&mut ca.state.lock().unwrap().births);
+    let before = std::fs::read(home.path().join("state.json")).unwrap();
+    let output = crate::support::unit::enroll(home.path(), &["--deadline", "300ms"]);
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    assert!(stderr(&output).contains("CERTIFICATE_NOT_YET_ISSUED"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(home.path().join("state.json")).unwrap(), before);
+    let standing = json(&status(home.path()));
+    assert_eq!(
+        (standing["standing"].as_str(), standing["idevid"].is_null()),
+        (Some("certificate-deferred"), true)
+    );
+    let doctor = agent().args(["doctor", "--state"]).arg(home.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("deferred: the CA could not be asked") && said.contains("not yet"), "{said}");
+    // Asked again and again until it is there; an answer that is lost is asked for again.
+    {
+        let mut state = ca.state.lock().unwrap();
+        (state.births, state.lost) = (births, 2);
+    }
+    first_boot(home.path(), Arc::new(FileSystem), retry_policy()).unwrap();
+    assert_eq!(json(&status(home.path()))["standing"], "enrolled");
+}
+
+#[test]
+fn a_claimed_certificate_that_does_not_fit_is_not_kept() {
+    let ca = FakeCa::start();
+    let foreign = Issuers::new();
+    let home = tempfile::tempdir().unwrap();
+    let good = left_without(home.path(), &ca);
+    let key = view(home.path()).key(CredentialLocation::Birth).unwrap();
+    let csr = agent::key::certificate_request(&*key).unwrap();
+    let (other, _) = agent::key::FileKey::generate().unwrap();
+    let other = agent::key::certificate_request(&other).unwrap();
+    for (what, wrong) in [
+        (
+            "another unit",
+            ca.issuers.credential(&ca.issuers.factory, &csr, &CertificateSpec::birth("cam-2", "SN2")),
+        ),
+        ("another key", ca.issuers.credential(&ca.issuers.factory, &other, &spec())),
+        ("another CA", foreign.credential(&foreign.factory, &csr, &spec())),
+        ("no chain", Issued { chain: Vec::new(), ..good.clone() }),
+    ] {
+        for birth in ca.state.lock().unwrap().births.values_mut() {
+            *birth = wrong.clone();
+        }
+        first_boot(home.path(), Arc::new(FileSystem), RetryPolicy::once()).expect_err(what);
+        assert!(view(home.path()).record().certificate_deferred, "{what}");
+    }
 }

@@ -6,6 +6,7 @@ pub mod disk;
 pub mod issuers;
 pub mod keys;
 pub mod station;
+pub mod tls;
 pub mod unit;
 
 /// What most tests name.

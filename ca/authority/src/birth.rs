@@ -7,6 +7,7 @@ use identity::{DeviceId, ProfileName, RequestId, SerialNumber};
 use ledger::{Action, Conflict, IssuanceSubject, WorkOrderCounts, WorkOrderFacts, WorkOrderId};
 use store::Released;
 
+use super::deferral::DeferredUnit;
 use super::issue::{Answer, IssuanceRequest, PreflightOutcome};
 use super::keys::AcceptedKey;
 use super::request_digest::RequestDigest;
@@ -68,9 +69,14 @@ impl Authority {
     ) -> Result<Vec<Result<Released, Refused>>, Refused> {
         self.check_caller(caller).await?;
         let mut answers: Vec<Option<Answer>> = Vec::with_capacity(requests.len());
-        let mut batches = Vec::new();
+        let (mut batches, mut deferred) = (Vec::new(), Vec::new());
         for (index, request) in requests.into_iter().enumerate() {
-            answers.push(self.answer_or_batch(caller, &mut batches, index, request).await);
+            let key = self.accepted_key(&request.csr);
+            deferred.extend(DeferredUnit::of(index, &request, key.as_ref().ok()));
+            answers.push(match key {
+                Ok(key) => self.answer_or_batch(caller, &mut batches, index, request, key).await,
+                Err(refused) => Some(Err(refused)),
+            });
         }
         for OrderBatch { profile, indexes, requests, .. } in batches {
             let issued = self.issue(caller, &self.profile(profile), &requests).await;
@@ -80,6 +86,7 @@ impl Authority {
                 }
             }
         }
+        self.record_refusals(caller, &deferred, &mut answers).await;
         let missing = || Err(Refused::internal("a birth request has no answer"));
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
     }
@@ -108,12 +115,10 @@ impl Authority {
         batches: &mut Vec<OrderBatch>,
         index: usize,
         request: BirthRequest,
+        key: AcceptedKey,
     ) -> Option<Answer> {
         let work_order = request.work_order;
-        let request = match self.accepted_key(&request.csr) {
-            Ok(key) => issuance_request(request, key),
-            Err(refused) => return Some(Err(refused)),
-        };
+        let request = issuance_request(request, key);
         match self.preflight(caller, &request).await {
             PreflightOutcome::Answered(answer) => return Some(answer),
             PreflightOutcome::New | PreflightOutcome::Alarm => {}
@@ -156,6 +161,6 @@ fn issuance_request(request: BirthRequest, key: AcceptedKey) -> IssuanceRequest 
 }
 
 /// The digest of a request about one unit.
-fn unit(request: &'static str, work_order: WorkOrderId, device: &DeviceId) -> RequestDigest {
+pub(super) fn unit(request: &'static str, work_order: WorkOrderId, device: &DeviceId) -> RequestDigest {
     RequestDigest::of(request).number(work_order.0).text(device.product.as_str()).text(device.serial.as_str())
 }

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 use futures::{StreamExt, stream};
 use identity::{DeviceId, RequestId, SerialNumber};
 use issuance::{Certificate, Profile, Refusal, Request, Subject};
-use ledger::{Action, Command, Conflict, Intent, IssuanceSubject, SignedCertificate};
+use ledger::{Action, Command, Conflict, Event, Intent, IssuanceSubject, SignedCertificate};
 use signer::{Signer, SignerError};
 use store::{Preflight, Recorded, Released, StoreError};
 
@@ -205,7 +205,11 @@ impl Authority {
         Ok(released)
     }
 
-    fn release(&self, recorded: &Recorded) -> Answer {
+    /// What the entry answers: its certificate, or that the unit is refused for good.
+    pub(super) fn release(&self, recorded: &Recorded) -> Answer {
+        if let Event::DeferralRefused { device, refused, .. } = &recorded.entry().event {
+            return Err(Conflict::DeferralRefused { device: device.clone(), flaw: refused.flaw }.into());
+        }
         let released =
             recorded.released().ok_or(StoreError::Bug("an issuance entry holds no certificate"))?;
         if let Some(certificate) = recorded.entry().event.certificate() {

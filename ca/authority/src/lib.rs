@@ -3,9 +3,11 @@
 
 mod access;
 mod birth;
+mod claim;
 mod closing_documents;
 mod condition;
 mod counters;
+mod deferral;
 mod delegate;
 mod device_life;
 mod documents;

@@ -58,6 +58,9 @@ pub enum Refused {
         /// How long until the next may be issued.
         wait: Duration,
     },
+    /// `CERTIFICATE_NOT_YET_ISSUED`: no birth certificate is on record for the key that the caller proved.
+    #[error("no birth certificate is on record for this key yet; ask again later")]
+    NotYetIssued,
     /// `GENERATOR_FAILED`: the generator repeats itself (R-5280-02). Nothing was signed.
     #[error("no fresh serial number can be drawn")]
     SerialNumbers,
@@ -137,6 +140,7 @@ impl Refused {
             | Self::Ledger(_)
             | Self::TooOften { .. }
             | Self::OrderNotClosed(_)
+            | Self::NotYetIssued
             | Self::CountChanged { .. }
             // Said once, when the clock was found to be wrong, and not for every caller.
             | Self::Clock(_)

@@ -1,7 +1,10 @@
 //! What is on record of device serial numbers, for stations.
 
 use identity::{DeviceId, DeviceSerial, SerialNumber};
-use ledger::{Conflict, DeviceState, ReservationId, ReservedUnit, Serials, WorkOrderFacts, WorkOrderId};
+use ledger::{
+    Conflict, DeviceState, ReservationId, ReservedUnit, ReservedUnitState, Serials, WorkOrderFacts,
+    WorkOrderId,
+};
 
 use super::{Authority, Caller, Refused};
 
@@ -50,6 +53,8 @@ pub enum UnitRecord {
     Withdrawn,
     /// It was given up before a unit had a certificate.
     GivenUp,
+    /// It was made while the CA could not be asked, and refused for good.
+    Refused,
 }
 
 /// A unit that a station has reserved.
@@ -118,12 +123,14 @@ impl Authority {
                 birth: device.birth,
             }));
         }
-        let Some(ReservedUnit { reservation, withdrawn: false }) = reserved else {
-            return Ok(match reserved {
-                Some(_) => UnitRecord::Withdrawn,
-                None if self.store.is_given_up(device).await? => UnitRecord::GivenUp,
-                None => UnitRecord::Free,
-            });
+        let reservation = match reserved {
+            None if self.store.is_given_up(device).await? => return Ok(UnitRecord::GivenUp),
+            None => return Ok(UnitRecord::Free),
+            Some(ReservedUnit { state: ReservedUnitState::Withdrawn, .. }) => {
+                return Ok(UnitRecord::Withdrawn);
+            }
+            Some(ReservedUnit { state: ReservedUnitState::Refused, .. }) => return Ok(UnitRecord::Refused),
+            Some(ReservedUnit { state: ReservedUnitState::Out, reservation }) => reservation,
         };
         let known = self.store.reservation(reservation).await?;
         let own = known.as_ref().is_some_and(|known| Some(&known.station) == caller.station());

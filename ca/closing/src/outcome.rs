@@ -16,14 +16,24 @@ pub enum Outcome {
     Withdrawn,
     /// It failed for good.
     Scrapped,
+    /// It was made and locked while the CA could not be asked, and refused its certificate for good: no unit
+    /// ever gets its serial number.
+    Refused,
     /// Its serial number was given up before it had a certificate: no unit ever gets it.
     GivenUp,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the report.
-    pub const ALL: [Self; 6] =
-        [Self::Passed, Self::Deferred, Self::Unaccounted, Self::Withdrawn, Self::Scrapped, Self::GivenUp];
+    pub const ALL: [Self; 7] = [
+        Self::Passed,
+        Self::Deferred,
+        Self::Refused,
+        Self::Unaccounted,
+        Self::Withdrawn,
+        Self::Scrapped,
+        Self::GivenUp,
+    ];
 
     /// Its name in every form of the report.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +43,7 @@ impl Outcome {
             Self::Unaccounted => "unaccounted",
             Self::Withdrawn => "withdrawn",
             Self::Scrapped => "scrapped",
+            Self::Refused => "refused",
             Self::GivenUp => "given-up",
         }
     }

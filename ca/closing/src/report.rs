@@ -119,6 +119,18 @@ impl Report {
                 };
                 write(self, &row);
             }
+            Event::DeferralRefused { device, refused, .. }
+                if self.is_ended_by(&device.serial, Outcome::Refused, entry) =>
+            {
+                let row = Row {
+                    outcome: Outcome::Refused,
+                    made_at: Some(refused.made_at),
+                    station: station(entry),
+                    reason: refused.flaw.as_str(),
+                    ..withdrawn(device, entry)
+                };
+                write(self, &row);
+            }
             _ => {}
         }
     }

@@ -20,7 +20,7 @@ pub struct Row<'a> {
     pub issued_at: Option<SystemTime>,
     /// When it was made, by the station's clock, while the CA could not be asked; `None`: it was asked first.
     pub made_at: Option<SystemTime>,
-    /// When it was confirmed, scrapped, withdrawn or given up.
+    /// When it was confirmed, scrapped, withdrawn, refused or given up.
     pub finished_at: Option<SystemTime>,
     /// The station that asked for the certificate, or held the reservation.
     pub station: Option<&'a PrincipalName>,

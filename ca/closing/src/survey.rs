@@ -79,6 +79,11 @@ impl Survey {
                 self.units.bear(device.serial.as_str(), Outcome::GivenUp, group, entry.number);
                 self.finish_unit(device, Outcome::GivenUp, entry);
             }
+            Event::DeferralRefused { work_order, device, .. } if *work_order == self.work_order => {
+                let group = self.groups.of(station(entry), "");
+                self.units.bear(device.serial.as_str(), Outcome::Refused, group, entry.number);
+                self.finish_unit(device, Outcome::Refused, entry);
+            }
             Event::UnitsReserved { work_order, reservation, .. } if *work_order == self.work_order => {
                 let group = self.groups.of(station(entry), "");
                 self.reservations.insert(*reservation, group);

@@ -11,8 +11,8 @@ use identity::{
 };
 
 use super::{
-    IssuanceSubject, JobId, ReservationId, RevocationTerms, RotationTerms, SerialPart, UnitsWanted,
-    WorkOrderId, WorkOrderTerms,
+    IssuanceSubject, JobId, RefusedDeferral, ReservationId, RevocationTerms, RotationTerms, SerialPart,
+    UnitsWanted, WorkOrderId, WorkOrderTerms,
 };
 
 /// One change that somebody asks for.
@@ -82,6 +82,9 @@ pub enum Action {
     },
     /// End a reservation for ever: what is out stays spent, and no unit ever gets its serial number.
     WithdrawReservation(ReservationId),
+    /// Refuse a unit that the station has reserved, and made while the CA could not be asked, for good: its
+    /// serial number stays spent.
+    RefuseDeferral { work_order: WorkOrderId, device: DeviceId, refused: RefusedDeferral },
     /// Put a certificate on record.
     Issue {
         subject: IssuanceSubject,

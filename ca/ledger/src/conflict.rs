@@ -3,8 +3,8 @@
 use identity::{DeviceId, Principal, PrincipalName, RevocationReason, SerialNumber};
 
 use super::{
-    INCOMPLETE_ORDERS_MAX, JobId, REVOKE_MAX, ROTATIONS_MAX, ReservationId, TermsRefusal, WorkOrderId,
-    WorkOrderState,
+    INCOMPLETE_ORDERS_MAX, JobId, REVOKE_MAX, ROTATIONS_MAX, ReservationId, TermsRefusal, UnitFlaw,
+    WorkOrderId, WorkOrderState,
 };
 
 /// Why the ledger refuses a command. Nothing has changed, but that an alarm may be on record.
@@ -51,6 +51,14 @@ pub enum Conflict {
         "{0} cannot have been made when the station says: not before it was reserved, and not in the future"
     )]
     NotMadeThen(DeviceId),
+    /// `REFUSED_AFTER_DEFERRAL`: its serial number is spent for ever.
+    #[error(
+        "{0} was made while the CA could not be asked, and was refused for good: no unit ever gets its serial number"
+    )]
+    UnitRefused(DeviceId),
+    /// The reason of the flaw: the answer to a request that was refused for good, each time it comes.
+    #[error("{device} was refused for good: {flaw}")]
+    DeferralRefused { device: DeviceId, flaw: UnitFlaw },
     /// `DEVICE_ALREADY_ISSUED`: it cannot be reserved any more.
     #[error("{0} already has a birth certificate")]
     UnitMade(DeviceId),

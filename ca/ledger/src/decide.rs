@@ -154,6 +154,9 @@ impl<V: View> Rules<'_, V> {
             }
             Action::ReturnUnits { reservation, serials } => self.return_units(caller, *reservation, serials),
             Action::WithdrawReservation(reservation) => self.withdraw_reservation(*reservation),
+            Action::RefuseDeferral { work_order, device, refused } => {
+                self.refuse_deferral(caller, *work_order, device, *refused)
+            }
             Action::Issue { subject, certificate } => self.issue(caller, subject, certificate),
             Action::ConfirmUnit { work_order, device, serial_number } => {
                 self.confirm_unit(caller, *work_order, device, *serial_number)

@@ -61,7 +61,7 @@ pub enum Effect<'a> {
     UnitGivenUp { work_order: WorkOrderId, device: &'a DeviceId },
     /// A work order is paused, resumed or closed.
     WorkOrderChanged { work_order: WorkOrderId, state: WorkOrderState },
-    /// Units are reserved, come home, or are withdrawn.
+    /// Units are reserved, come home, are withdrawn, or are refused for good.
     ReservationChanged(ReservationChange<'a>),
     /// A unit of the order was confirmed.
     UnitConfirmed(WorkOrderId),
@@ -182,6 +182,12 @@ impl WorkOrderCounts {
         self.given_up += 1;
     }
 
+    /// Counts a unit that was out and is refused for good.
+    pub fn count_refused_after_deferral(&mut self) {
+        self.count_home(1);
+        self.refused_after_deferral += 1;
+    }
+
     /// Counts a unit that was confirmed.
     pub fn count_confirmed(&mut self) {
         self.confirmed += 1;
@@ -230,6 +236,7 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
         Event::IssuerInstalled { .. }
         | Event::DocumentSignerInstalled { .. }
         | Event::DuplicateRefused { .. }
+        | Event::ForkDetected { held: false, .. }
         | Event::TimeConfirmed { .. } => {}
         Event::WorkOrderCreated { work_order, terms } => {
             effects.push(Effect::WorkOrderCreated { work_order: *work_order, terms });
@@ -243,7 +250,10 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
         Event::WorkOrderPaused(id) => effects.push(order(id, WorkOrderState::Paused)),
         Event::WorkOrderResumed(id) => effects.push(order(id, WorkOrderState::Open)),
         Event::WorkOrderClosed(id) => effects.push(order(id, WorkOrderState::Closed)),
-        Event::UnitsReserved { .. } | Event::UnitsReturned { .. } | Event::ReservationWithdrawn { .. } => {
+        Event::UnitsReserved { .. }
+        | Event::UnitsReturned { .. }
+        | Event::ReservationWithdrawn { .. }
+        | Event::DeferralRefused { .. } => {
             effects.extend(ReservationChange::of(entry).map(Effect::ReservationChanged));
         }
         Event::BirthIssued { work_order, device, certificate, .. } => {
@@ -269,7 +279,6 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
         Event::ForkDetected { device, held: true, .. } | Event::DeviceHeld { device, .. } => {
             effects.push(changed(device, DeviceChange::Held));
         }
-        Event::ForkDetected { held: false, .. } => {}
         Event::DeviceReleased { device, .. } => effects.push(changed(device, DeviceChange::Released)),
         Event::DeviceRetired { device, .. } => effects.push(changed(device, DeviceChange::Retired)),
         Event::ReworkAllowed { device, .. } => effects.push(changed(device, DeviceChange::ReworkAllowed)),

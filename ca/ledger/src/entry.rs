@@ -10,8 +10,8 @@ use identity::{
 };
 
 use super::{
-    Clash, Holder, JobId, ReservationId, RevocationTerms, RotationTerms, SerialPart, SignedCertificate,
-    WorkOrderId, WorkOrderTerms,
+    Clash, Holder, JobId, RefusedDeferral, ReservationId, RevocationTerms, RotationTerms, SerialPart,
+    SignedCertificate, WorkOrderId, WorkOrderTerms,
 };
 
 /// One thing that happened: numbered without gaps, in one order, holding all that is needed to rebuild
@@ -111,6 +111,16 @@ pub enum Event {
         shift: String,
         /// Who made it, in the station's word; empty: it did not say.
         operator: String,
+    },
+    /// A unit that its station had reserved, and made while the CA could not be asked, is refused its
+    /// certificate for good (ADR 0068).
+    DeferralRefused {
+        /// Whose quota it stays spent from.
+        work_order: WorkOrderId,
+        /// That it was out for.
+        reservation: ReservationId,
+        device: DeviceId,
+        refused: RefusedDeferral,
     },
     /// A unit passed.
     UnitConfirmed {
@@ -326,7 +336,8 @@ impl Event {
             | Self::CredentialIssued { .. }
             | Self::UnitsReserved { .. }
             | Self::UnitsReturned { .. }
-            | Self::ReservationWithdrawn { .. } => return None,
+            | Self::ReservationWithdrawn { .. }
+            | Self::DeferralRefused { .. } => return None,
         };
         (!certificates.is_empty()).then_some(Revoked { certificates, reason, invalidity_date })
     }

@@ -24,14 +24,14 @@ pub use alarm::{ALARMS_A_DAY_MAX, AlarmFacts, AlarmKind, AlarmPair, Clash};
 pub use command::{Action, AfterRenewal, Command, SignedCertificate};
 pub use conflict::Conflict;
 pub use decide::{Decision, PreflightDecision, UNCONFIRMED_MAX, answered, decide, preflight};
-pub use deferral::CLOCK_TOLERANCE;
+pub use deferral::{CLOCK_TOLERANCE, RefusedDeferral, UnitFlaw};
 pub use effects::{DeviceChange, DeviceFlags, Effect, StatusChange, effects};
 pub use entry::{Entry, EntryNumber, Event, Revoked, RevokedCertificate};
 pub use intent::{Intent, IssuanceSubject};
 pub use overlay::{EmptyView, Overlay};
 pub use reservation::{
     RESERVED_UNITS_MAX, ReservationChange, ReservationFacts, ReservationId, ReservationIdError,
-    ReservationState, ReservedUnit, UnitsWanted,
+    ReservationState, ReservedUnit, ReservedUnitState, UnitsWanted,
 };
 pub use revocation::{
     JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, RevocationTerms, RotationFacts, RotationTerms,

@@ -62,18 +62,21 @@ pub struct ReservationFacts {
     pub withdrawn: u64,
     /// Those whose serial number was given up.
     pub given_up: u64,
+    /// Those that were made while the CA could not be asked, and refused for good (ADR 0068).
+    pub refused: u64,
     /// When it was made.
     pub reserved_at: SystemTime,
     /// Until when its station may make units of it. Certificates are issued for them also later.
     pub ends_at: SystemTime,
-    /// The entry that made it, or last returned units of it or withdrew it.
+    /// The entry that made it, or last returned units of it, refused one or withdrew it.
     pub changed: EntryNumber,
 }
 
 impl ReservationFacts {
-    /// Units that are out: they have no certificate, did not come home, and were not withdrawn.
+    /// Units that are out: they have no certificate, did not come home, and were neither withdrawn nor
+    /// refused.
     pub fn out(&self) -> u64 {
-        self.units.saturating_sub(self.issued + self.returned + self.withdrawn + self.given_up)
+        self.units.saturating_sub(self.issued + self.returned + self.withdrawn + self.given_up + self.refused)
     }
 
     /// Where it is in its life at a time.
@@ -114,6 +117,13 @@ pub enum ReservationChange<'a> {
         /// Of these units.
         serials: &'a [DeviceSerial],
     },
+    /// A unit that was out is refused for good: its serial number is spent for ever.
+    Refused {
+        /// The reservation that it was out for.
+        reservation: ReservationId,
+        /// The unit's.
+        serial: &'a DeviceSerial,
+    },
 }
 
 impl<'a> ReservationChange<'a> {
@@ -133,6 +143,7 @@ impl<'a> ReservationChange<'a> {
                     returned: 0,
                     withdrawn: 0,
                     given_up: 0,
+                    refused: 0,
                     reserved_at: entry.at,
                     ends_at: *ends_at,
                     changed: entry.number,
@@ -144,6 +155,9 @@ impl<'a> ReservationChange<'a> {
             }
             Event::ReservationWithdrawn { reservation, serials } => {
                 Some(Self::Withdrawn { reservation: *reservation, serials })
+            }
+            Event::DeferralRefused { reservation, device, .. } => {
+                Some(Self::Refused { reservation: *reservation, serial: &device.serial })
             }
             _ => None,
         }
@@ -168,9 +182,19 @@ pub enum ReservationState {
 pub struct ReservedUnit {
     /// The reservation.
     pub reservation: ReservationId,
-    /// Whether the reservation was withdrawn before the unit came home: then no unit ever gets the serial
-    /// number.
-    pub withdrawn: bool,
+    /// What became of the unit.
+    pub state: ReservedUnitState,
+}
+
+/// What became of a reserved unit that has no certificate and did not come home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReservedUnitState {
+    /// Its station has it.
+    Out,
+    /// The reservation was withdrawn: no unit ever gets the serial number.
+    Withdrawn,
+    /// It was refused for good after it was made: no unit ever gets the serial number.
+    Refused,
 }
 
 /// Most units of one reservation: an entry with their serial numbers stays below 100 kB.
@@ -203,6 +227,7 @@ mod tests {
             returned: 1,
             withdrawn: 0,
             given_up: 0,
+            refused: 0,
             reserved_at: UNIX_EPOCH,
             ends_at: end,
             changed: EntryNumber(1),

@@ -59,8 +59,8 @@ pub trait View {
     fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>, Self::Fault>;
     /// How many reservations there are; their ids are 1 to this.
     fn reservations(&self) -> Result<u64, Self::Fault>;
-    /// The reservation that a unit is out for, or was when it was withdrawn; `None` also for a unit that has
-    /// a certificate.
+    /// The reservation that a unit is out for, or was when it was withdrawn or refused for good; `None`
+    /// also for a unit that has a certificate.
     fn reserved_unit(&self, device: &DeviceId) -> Result<Option<ReservedUnit>, Self::Fault>;
     /// The serial numbers of a reservation that are out, in their order.
     fn units_out(&self, reservation: ReservationId) -> Result<Vec<DeviceSerial>, Self::Fault>;

@@ -183,11 +183,13 @@ pub struct WorkOrderCounts {
     pub withdrawn: u64,
     /// Serial numbers that were given up before a unit had a certificate for them. They stay spent.
     pub given_up: u64,
+    /// Reserved units that were made while the CA could not be asked, and refused for good. They stay spent.
+    pub refused_after_deferral: u64,
 }
 
 impl WorkOrderCounts {
     /// Units of the quota that are spent: never more than the quantity.
     pub fn spent(&self) -> u64 {
-        self.issued + self.reserved + self.withdrawn + self.given_up
+        self.issued + self.reserved + self.withdrawn + self.given_up + self.refused_after_deferral
     }
 }

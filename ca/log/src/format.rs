@@ -2,6 +2,7 @@
 //! what an older CA wrote stays readable.
 
 mod certificate;
+mod deferral;
 mod event;
 mod revocation;
 mod summary;

@@ -9,10 +9,10 @@ use tonic::Request;
 use super::{Answer, Api, convert};
 
 impl Api {
-    fn issued(&self, released: &Released) -> v1::EnrollResponse {
+    fn issued(&self, released: &Released, issuer: IssuerName) -> v1::EnrollResponse {
         v1::EnrollResponse {
             certificate: Some(convert::issued(released)),
-            chain: convert::chain(&self.authority.chain(IssuerName::Operational)),
+            chain: convert::chain(&self.authority.chain(issuer)),
             trust_bundle: Some(convert::trust_bundle(self.authority.trust())),
             server_time: Some(convert::timestamp(self.authority.now())),
         }
@@ -21,11 +21,24 @@ impl Api {
 
 #[tonic::async_trait]
 impl EnrollmentService for Api {
+    async fn claim_birth_certificate(
+        &self,
+        request: Request<v1::ClaimBirthCertificateRequest>,
+    ) -> Answer<v1::ClaimBirthCertificateResponse> {
+        self.answer("ClaimBirthCertificate", request, async |caller, _| {
+            let released = self.authority.claim_birth(&caller).await?;
+            let v1::EnrollResponse { certificate, chain, trust_bundle, server_time } =
+                self.issued(&released, IssuerName::Factory);
+            Ok(v1::ClaimBirthCertificateResponse { certificate, chain, trust_bundle, server_time })
+        })
+        .await
+    }
+
     async fn enroll(&self, request: Request<v1::EnrollRequest>) -> Answer<v1::EnrollResponse> {
         self.answer("Enroll", request, async |caller, message| {
             let request = convert::request_id(&message.request_id)?;
             let released = self.authority.enroll(&caller, request, &message.csr).await?;
-            Ok(self.issued(&released))
+            Ok(self.issued(&released, IssuerName::Operational))
         })
         .await
     }
@@ -34,7 +47,8 @@ impl EnrollmentService for Api {
         self.answer("Renew", request, async |caller, message| {
             let request = convert::request_id(&message.request_id)?;
             let released = self.authority.renew(&caller, request, &message.csr).await?;
-            let v1::EnrollResponse { certificate, chain, trust_bundle, server_time } = self.issued(&released);
+            let v1::EnrollResponse { certificate, chain, trust_bundle, server_time } =
+                self.issued(&released, IssuerName::Operational);
             Ok(v1::RenewResponse { certificate, chain, trust_bundle, server_time })
         })
         .await

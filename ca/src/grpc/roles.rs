@@ -29,6 +29,7 @@ pub const TABLE: &[(&str, Access)] = &[
     ("/touchmark.v1.ProvisioningService/GetUnits", operation(Operation::ReadUnits)),
     ("/touchmark.v1.ProvisioningService/ReserveUnits", operation(Operation::ReserveUnits)),
     ("/touchmark.v1.ProvisioningService/ReturnUnits", operation(Operation::ReturnUnits)),
+    ("/touchmark.v1.EnrollmentService/ClaimBirthCertificate", operation(Operation::ClaimBirthCertificate)),
     ("/touchmark.v1.EnrollmentService/Enroll", operation(Operation::Enroll)),
     ("/touchmark.v1.EnrollmentService/Renew", operation(Operation::Renew)),
     ("/touchmark.v1.EnrollmentService/GetRenewalInfo", operation(Operation::ReadRenewalWindow)),

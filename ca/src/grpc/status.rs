@@ -251,6 +251,7 @@ fn message(refused: &Refused) -> String {
         | Refused::Profile(_)
         | Refused::Ledger(_)
         | Refused::TooOften { .. }
+        | Refused::NotYetIssued
         | Refused::CountChanged { .. }
         | Refused::NoDocumentSigner
         | Refused::OrderNotClosed(_)
@@ -289,7 +290,7 @@ mod tests {
     use store::LogError;
 
     use super::*;
-    use ledger::{Conflict, EntryNumber, ReservationId, TermsRefusal, WorkOrderId, WorkOrderState};
+    use ledger::{Conflict, EntryNumber, ReservationId, TermsRefusal, UnitFlaw, WorkOrderId, WorkOrderState};
     use signer::SignerError;
 
     #[test]
@@ -414,6 +415,12 @@ mod tests {
             (Conflict::TooManyIncomplete, Code::FailedPrecondition, "MANIFEST_INCOMPLETE"),
             (Conflict::UnitReserved(device.clone()), Code::FailedPrecondition, "UNIT_RESERVED"),
             (Conflict::NotReserved(device.clone()), Code::FailedPrecondition, "DEFERRAL_NOT_ALLOWED"),
+            (Conflict::UnitRefused(device.clone()), Code::FailedPrecondition, "REFUSED_AFTER_DEFERRAL"),
+            (
+                Conflict::DeferralRefused { device: device.clone(), flaw: UnitFlaw::KeyWeak },
+                Code::InvalidArgument,
+                "KEY_WEAK",
+            ),
             (Conflict::NotMadeThen(device), Code::FailedPrecondition, "DEFERRAL_NOT_ALLOWED"),
         ]
         .into_iter()

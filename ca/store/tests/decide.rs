@@ -14,6 +14,8 @@
 
 #[path = "store/cases.rs"]
 mod cases;
+#[path = "decide/deferral.rs"]
+mod deferral;
 #[path = "decide/lifecycle.rs"]
 mod lifecycle;
 #[path = "decide/manifests.rs"]

@@ -19,6 +19,7 @@ pub(crate) struct ReservationView {
     pub(crate) returned: u64,
     pub(crate) withdrawn: u64,
     pub(crate) given_up: u64,
+    pub(crate) refused: u64,
     pub(crate) reserved_at: Option<String>,
     pub(crate) ends_at: Option<String>,
 }
@@ -38,6 +39,7 @@ impl From<wire::Reservation> for ReservationView {
             returned: reservation.returned,
             withdrawn: reservation.withdrawn,
             given_up: reservation.given_up,
+            refused: reservation.refused,
         }
     }
 }

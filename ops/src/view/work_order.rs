@@ -25,6 +25,9 @@ pub(crate) struct WorkOrderView {
     pub(crate) reserved: u64,
     pub(crate) withdrawn: u64,
     pub(crate) given_up: u64,
+    pub(crate) refused_after_deferral: u64,
+    #[serde(skip)]
+    spent: u64,
     profile: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pattern: Option<String>,
@@ -70,6 +73,8 @@ impl From<wire::WorkOrder> for WorkOrderView {
             reserved: counts.reserved,
             withdrawn: counts.withdrawn,
             given_up: counts.given_up,
+            refused_after_deferral: counts.refused_after_deferral,
+            spent: spent(&counts),
             profile: order.profile,
             pattern,
             manifest_length,
@@ -81,6 +86,11 @@ impl From<wire::WorkOrder> for WorkOrderView {
             created_by: order.created_by,
         }
     }
+}
+
+/// Units of the quota that are spent.
+pub(crate) fn spent(counts: &wire::WorkOrderCounts) -> u64 {
+    counts.issued + counts.reserved + counts.withdrawn + counts.given_up + counts.refused_after_deferral
 }
 
 impl WorkOrderView {
@@ -137,8 +147,18 @@ impl WorkOrderView {
         }
     }
 
+    /// Units that were made without the CA and refused.
+    fn refused_text(&self) -> String {
+        let units = count(self.refused_after_deferral, "unit");
+        if self.refused_after_deferral == 0 {
+            units
+        } else {
+            format!("{units}, after they were made without the CA")
+        }
+    }
+
     pub(crate) fn to_text(&self) -> String {
-        let left = self.quantity.saturating_sub(self.issued + self.reserved + self.withdrawn + self.given_up);
+        let left = self.quantity.saturating_sub(self.spent);
         fact_lines(&[
             ("work order", self.id.clone()),
             ("state", self.state_text()),
@@ -150,6 +170,7 @@ impl WorkOrderView {
             ("reserved", count(self.reserved, "unit")),
             ("withdrawn", count(self.withdrawn, "unit")),
             ("given up", count(self.given_up, "unit")),
+            ("refused", self.refused_text()),
             ("profile", self.profile.clone()),
             ("serials", self.serials()),
             ("stations", self.stations.join(", ")),

@@ -52,6 +52,7 @@ const COLUMNS: &[Column<ReservationView>] = &[
     spare(2, always("ISSUED", |reservation| reservation.issued.to_string())),
     spare(3, always("RETURNED", |reservation| reservation.returned.to_string())),
     spare(4, always("WITHDRAWN", |reservation| reservation.withdrawn.to_string())),
+    spare(6, always("REFUSED", |reservation| reservation.refused.to_string())),
     spare(5, always("RESERVED", |reservation| or_dash(&reservation.reserved_at))),
 ];
 

@@ -561,6 +561,25 @@ pub mod authority_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Asks for the birth certificate of the key that the connection proves.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimBirthCertificateRequest {}
+/// The birth certificate, its chain and trust anchors.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimBirthCertificateResponse {
+    /// The recorded certificate.
+    #[prost(message, optional, tag = "1")]
+    pub certificate: ::core::option::Option<IssuedCertificate>,
+    /// Its issuer's chain, leaf's issuer first, without the root. X.509 DER.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub chain: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// The trust anchors from now on.
+    #[prost(message, optional, tag = "3")]
+    pub trust_bundle: ::core::option::Option<TrustBundle>,
+    /// The CA's time, for a device without a clock. As authentic as this TLS connection.
+    #[prost(message, optional, tag = "4")]
+    pub server_time: ::core::option::Option<::prost_types::Timestamp>,
+}
 /// Requests an operational certificate for the calling device.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnrollRequest {
@@ -761,6 +780,38 @@ pub mod enrollment_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
+        /// Returns the birth certificate (IDevID) that is on record for the key of this connection, which is proven
+        /// by a self-signed client certificate: for a unit that was locked before the CA could issue it. Records
+        /// nothing, and may be repeated. `CERTIFICATE_NOT_YET_ISSUED`: ask again later.
+        pub async fn claim_birth_certificate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClaimBirthCertificateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimBirthCertificateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.EnrollmentService/ClaimBirthCertificate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "touchmark.v1.EnrollmentService",
+                        "ClaimBirthCertificate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Issues the first operational certificate (LDevID), authorised by the IDevID. Exactly once: a repeated
         /// request returns the same certificate.
         pub async fn enroll(
@@ -904,6 +955,16 @@ pub mod enrollment_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with EnrollmentServiceServer.
     #[async_trait]
     pub trait EnrollmentService: std::marker::Send + std::marker::Sync + 'static {
+        /// Returns the birth certificate (IDevID) that is on record for the key of this connection, which is proven
+        /// by a self-signed client certificate: for a unit that was locked before the CA could issue it. Records
+        /// nothing, and may be repeated. `CERTIFICATE_NOT_YET_ISSUED`: ask again later.
+        async fn claim_birth_certificate(
+            &self,
+            request: tonic::Request<super::ClaimBirthCertificateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimBirthCertificateResponse>,
+            tonic::Status,
+        >;
         /// Issues the first operational certificate (LDevID), authorised by the IDevID. Exactly once: a repeated
         /// request returns the same certificate.
         async fn enroll(
@@ -1019,6 +1080,55 @@ pub mod enrollment_service_server {
         }
         fn call(&mut self, req: http::Request<B>) -> Self::Future {
             match req.uri().path() {
+                "/touchmark.v1.EnrollmentService/ClaimBirthCertificate" => {
+                    #[allow(non_camel_case_types)]
+                    struct ClaimBirthCertificateSvc<T: EnrollmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrollmentService,
+                    > tonic::server::UnaryService<super::ClaimBirthCertificateRequest>
+                    for ClaimBirthCertificateSvc<T> {
+                        type Response = super::ClaimBirthCertificateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ClaimBirthCertificateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrollmentService>::claim_birth_certificate(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ClaimBirthCertificateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/touchmark.v1.EnrollmentService/Enroll" => {
                     #[allow(non_camel_case_types)]
                     struct EnrollSvc<T: EnrollmentService>(pub Arc<T>);
@@ -3803,6 +3913,9 @@ pub struct Reservation {
     /// Units whose serial numbers were given up.
     #[prost(uint64, tag = "12")]
     pub given_up: u64,
+    /// Units that were made while the CA could not be asked, and were refused for good.
+    #[prost(uint64, tag = "13")]
+    pub refused: u64,
 }
 /// The state of a reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3928,6 +4041,10 @@ pub struct WorkOrderCounts {
     /// Serial numbers that were given up before a unit had a certificate for them.
     #[prost(uint64, tag = "7")]
     pub given_up: u64,
+    /// Reserved units that were made while the CA could not be asked, and were refused for good. They stay
+    /// spent.
+    #[prost(uint64, tag = "8")]
+    pub refused_after_deferral: u64,
 }
 /// Requests a new order.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5811,7 +5928,7 @@ pub enum UnitState {
     Confirmed = 3,
     /// The unit may have another birth certificate under the same order (rework).
     Rework = 4,
-    /// It was scrapped or retired: it is never used again.
+    /// It was scrapped or retired, or refused for good after it was made without the CA: it is never used again.
     Gone = 5,
     /// A station has reserved it, and no unit has a certificate for it.
     Reserved = 6,

@@ -82,6 +82,9 @@ fn who(access: Access) -> String {
     if operation == Operation::ListServices {
         return "every principal".into();
     }
+    if operation.allows(CallerKind::BareKey) {
+        return "bare key".into();
+    }
     let devices = [(CallerKind::DeviceBirth, "birth"), (CallerKind::DeviceOperational, "operational")];
     let devices: Vec<&str> =
         devices.into_iter().filter(|(kind, _)| operation.allows(*kind)).map(|(_, name)| name).collect();

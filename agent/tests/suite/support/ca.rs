@@ -8,13 +8,14 @@ use identity::{Csr, KeyFingerprint};
 use proto::v1;
 use proto::v1::enrollment_service_server::{EnrollmentService, EnrollmentServiceServer};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::days::{day, now_s};
-use super::issuers::{CertificateSpec, Issuers, pem};
+use super::issuers::{CertificateSpec, Issued, Issuers};
+use super::tls;
 
 /// A running CA. It stops with the test.
 pub struct FakeCa {
@@ -47,6 +48,8 @@ pub struct CaState {
     pub lost: usize,
     /// Child to parent.
     pub parents: HashMap<Vec<u8>, Vec<u8>>,
+    /// Birth certificates that were deferred, by the SubjectPublicKeyInfo that claims them.
+    pub births: HashMap<Vec<u8>, Issued>,
     /// Revoked or superseded certificates.
     pub revoked: HashSet<Vec<u8>>,
 }
@@ -137,19 +140,16 @@ impl FakeCa {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
-        let (chain, key) = issuers.server(from, until);
-        let tls = ServerTlsConfig::new()
-            .identity(Identity::from_pem(chain, key))
-            .client_ca_root(Certificate::from_pem(pem(&issuers.root)));
+        let tls = tls::acceptor(&issuers, issuers.server(from, until));
         let service = Enrollment { issuers: issuers.clone(), state: state.clone() };
+        let context = runtime.enter();
         runtime.spawn(
             Server::builder()
-                .tls_config(tls)
-                .unwrap()
                 .add_service(EnrollmentServiceServer::new(service))
                 .add_service(tonic_health::server::health_reporter().1)
-                .serve_with_incoming(TcpListenerStream::new(listener)),
+                .serve_with_incoming(tls::incoming(listener, tls)),
         );
+        drop(context);
         Self { issuers, address, state, _runtime: runtime }
     }
 
@@ -319,6 +319,24 @@ impl EnrollmentService for Enrollment {
         }))
     }
 
+    async fn claim_birth_certificate(
+        &self,
+        request: Request<v1::ClaimBirthCertificateRequest>,
+    ) -> Result<Response<v1::ClaimBirthCertificateResponse>, Status> {
+        self.counted(&request)?;
+        let shown = request.peer_certs().unwrap();
+        let birth = self.state.lock().unwrap().births.get(&spki_of(&shown[0])).cloned();
+        let Some(birth) = birth else {
+            let details = ErrorDetails::with_error_info("CERTIFICATE_NOT_YET_ISSUED", "touchmark", []);
+            return Err(Status::with_error_details(Code::Unavailable, "not yet", details));
+        };
+        self.state.lock().unwrap().lose()?;
+        let v1::EnrollResponse { certificate, trust_bundle, server_time, .. } =
+            self.response(birth.certificate);
+        let chain = birth.chain.into_iter().map(Into::into).collect();
+        Ok(Response::new(v1::ClaimBirthCertificateResponse { certificate, chain, trust_bundle, server_time }))
+    }
+
     async fn enroll(
         &self,
         request: Request<v1::EnrollRequest>,
@@ -352,4 +370,9 @@ impl EnrollmentService for Enrollment {
 fn caller<T>(request: &Request<T>) -> agent::certificate::Certificate {
     let shown = request.peer_certs().unwrap();
     agent::certificate::Certificate::from_der(shown[0].to_vec()).unwrap()
+}
+
+fn spki_of(certificate: &[u8]) -> Vec<u8> {
+    let (_, parsed) = X509Certificate::from_der(certificate).unwrap();
+    parsed.public_key().raw.to_vec()
 }

@@ -51,6 +51,14 @@ impl Caller {
         self.certificate().map(|certificate| certificate.serial_number)
     }
 
+    /// The key that it proved, if that is all that it proved.
+    pub fn bare_key(&self) -> Option<KeyFingerprint> {
+        match &self.proof {
+            CallerProof::BareKey(key) => Some(*key),
+            CallerProof::Certificate(_) => None,
+        }
+    }
+
     /// Whether its certificate expired within the grace: it is good for its renewal only (R-LIFE-05).
     pub fn is_late(&self) -> bool {
         self.certificate().is_some_and(|certificate| certificate.timeliness == Timeliness::Late)

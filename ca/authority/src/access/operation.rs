@@ -17,6 +17,7 @@ pub enum Operation {
     ReadUnits,
     ReserveUnits,
     ReturnUnits,
+    ClaimBirthCertificate,
     Enroll,
     Renew,
     ReadRenewalWindow,
@@ -163,7 +164,7 @@ pub fn allowed_to(kind: CallerKind) -> &'static [Operation] {
             &[Renew, ReadRenewalWindow, ConfirmInstalled, ReadTrustBundle, ListServices]
         }
         // For reading only: a caller without a name records nothing (`Authority::check_recorder`).
-        CallerKind::BareKey => &[],
+        CallerKind::BareKey => &[ClaimBirthCertificate],
     }
 }
 
@@ -174,8 +175,15 @@ mod tests {
     #[test]
     fn no_certificate_is_issued_while_the_clock_is_in_doubt() {
         use Operation::*;
-        for operation in [IssueBirthCertificate, ReserveUnits, Enroll, Renew, IssueCredential, ReleaseDevice]
-        {
+        for operation in [
+            IssueBirthCertificate,
+            ReserveUnits,
+            ClaimBirthCertificate,
+            Enroll,
+            Renew,
+            IssueCredential,
+            ReleaseDevice,
+        ] {
             assert!(!operation.is_done_in_doubt(), "{operation:?}");
         }
     }
@@ -190,6 +198,17 @@ mod tests {
                     assert!(!operation.allows(CallerKind::Named(other)), "{operation:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_bare_key_claims_its_certificate_and_nothing_else_and_nobody_else_claims() {
+        assert_eq!(allowed_to(CallerKind::BareKey), [Operation::ClaimBirthCertificate]);
+        for kind in [CallerKind::DeviceBirth, CallerKind::DeviceOperational] {
+            assert!(!Operation::ClaimBirthCertificate.allows(kind));
+        }
+        for role in Role::ALL {
+            assert!(!Operation::ClaimBirthCertificate.allows(CallerKind::Named(role)), "{role:?}");
         }
     }
 

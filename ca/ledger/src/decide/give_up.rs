@@ -3,9 +3,11 @@
 use identity::{DeviceId, Principal, Role};
 
 use super::birth::order_is_not_stopped;
-use super::reservation::station_of;
+use super::reservation::{station_of, why_not_free};
 use super::{Outcome, Rules, Words, record};
-use crate::{Conflict, Decision, Event, View, WorkOrderFacts, WorkOrderId, WorkOrderState};
+use crate::{
+    Conflict, Decision, Event, ReservedUnitState, View, WorkOrderFacts, WorkOrderId, WorkOrderState,
+};
 
 impl<V: View> Rules<'_, V> {
     /// Stations give up what is free or reserved for them; operators also what is out for a station. It is
@@ -50,8 +52,8 @@ impl<V: View> Rules<'_, V> {
         device: &DeviceId,
     ) -> Outcome<bool, V> {
         let Some(unit) = self.view.reserved_unit(device)? else { return Ok(false) };
-        if unit.withdrawn {
-            return Err(Conflict::UnitWithdrawn(device.clone()).into());
+        if unit.state != ReservedUnitState::Out {
+            return Err(why_not_free(unit.state, device.clone()).into());
         }
         let operator = matches!(caller, Some(Principal::Named { role: Role::Operator, .. }));
         let may = self.view.reservation(unit.reservation)?.is_some_and(|known| {

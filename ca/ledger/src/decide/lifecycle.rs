@@ -92,8 +92,11 @@ impl<V: View> Rules<'_, V> {
 }
 
 impl DeviceFacts {
-    /// An error if it is scrapped, retired, revoked or on hold.
-    pub(super) fn still_lives(&self) -> Result<(), Conflict> {
+    /// Whether it is neither scrapped, nor retired, nor on hold.
+    ///
+    /// # Errors
+    /// Which of them it is.
+    pub fn still_lives(&self) -> Result<(), Conflict> {
         self.is_not_gone()?;
         if self.flags.held { Err(Conflict::DeviceHeld(self.id.clone())) } else { Ok(()) }
     }

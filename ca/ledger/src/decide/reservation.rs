@@ -7,9 +7,10 @@ use std::time::Duration;
 use identity::{DeviceId, DeviceSerial, Principal, PrincipalName, Role};
 
 use super::{Outcome, Rules, record};
+use crate::deferral::may_have_made;
 use crate::{
-    Conflict, Decision, Event, RESERVED_UNITS_MAX, ReservationFacts, ReservationId, UnitsWanted, View,
-    WorkOrderFacts, WorkOrderId,
+    Conflict, Decision, Event, RESERVED_UNITS_MAX, RefusedDeferral, ReservationFacts, ReservationId,
+    ReservedUnitState, UnitsWanted, View, WorkOrderFacts, WorkOrderId,
 };
 
 /// Serial numbers, and where the search for them ended.
@@ -116,8 +117,7 @@ impl<V: View> Rules<'_, V> {
     fn why_taken(&self, order: &WorkOrderFacts, serial: &DeviceSerial) -> Outcome<Option<Conflict>, V> {
         let device = device(order, serial);
         Ok(match self.view.reserved_unit(&device)? {
-            Some(unit) if unit.withdrawn => Some(Conflict::UnitWithdrawn(device)),
-            Some(_) => Some(Conflict::UnitReserved(device)),
+            Some(unit) => Some(why_not_free(unit.state, device)),
             None if self.view.is_born(&device)? => Some(Conflict::UnitMade(device)),
             None if self.view.given_up(&device)?.is_some() => Some(Conflict::UnitGivenUp(device)),
             None => None,
@@ -162,8 +162,8 @@ impl<V: View> Rules<'_, V> {
         device: &DeviceId,
     ) -> Outcome<Option<ReservationFacts>, V> {
         let Some(unit) = self.view.reserved_unit(device)? else { return Ok(None) };
-        if unit.withdrawn {
-            return Err(Conflict::UnitWithdrawn(device.clone()).into());
+        if unit.state != ReservedUnitState::Out {
+            return Err(why_not_free(unit.state, device.clone()).into());
         }
         let reservation = self.view.reservation(unit.reservation)?;
         let own = |known: &ReservationFacts| {
@@ -173,6 +173,25 @@ impl<V: View> Rules<'_, V> {
             Some(known) => Ok(Some(known)),
             None => Err(Conflict::UnitReserved(device.clone()).into()),
         }
+    }
+
+    /// The unit is locked and cannot get another key: its serial number comes off the reservation and stays
+    /// spent. Only the station that holds it says so, by its own request.
+    pub(super) fn refuse_deferral(
+        &self,
+        caller: Option<&Principal>,
+        work_order: WorkOrderId,
+        device: &DeviceId,
+        refused: RefusedDeferral,
+    ) -> Outcome<Decision, V> {
+        let order = self.order_of_station(caller, work_order)?;
+        let reservation = self.reserved_for(caller, &order, device)?;
+        let reservation = reservation.ok_or_else(|| Conflict::NotReserved(device.clone()))?;
+        if !may_have_made(&reservation, refused.made_at, self.now) {
+            return Err(Conflict::NotMadeThen(device.clone()).into());
+        }
+        let (reservation, device) = (reservation.id, device.clone());
+        Ok(record(Event::DeferralRefused { work_order, reservation, device, refused }))
     }
 
     /// The reservation, if the caller holds it. Others are not told that it exists.
@@ -185,6 +204,15 @@ impl<V: View> Rules<'_, V> {
         known
             .filter(|known| station_of(caller) == Some(&known.station))
             .ok_or_else(|| Conflict::NoSuchReservation(reservation).into())
+    }
+}
+
+/// Why nobody reserves or makes a unit that is, or was, in a reservation.
+pub(super) fn why_not_free(state: ReservedUnitState, device: DeviceId) -> Conflict {
+    match state {
+        ReservedUnitState::Out => Conflict::UnitReserved(device),
+        ReservedUnitState::Withdrawn => Conflict::UnitWithdrawn(device),
+        ReservedUnitState::Refused => Conflict::UnitRefused(device),
     }
 }
 

@@ -7,14 +7,15 @@ use identity::{DeviceId, DeviceSerial, PrincipalName};
 
 use super::Overlay;
 use crate::{
-    Entry, EntryNumber, ReservationChange, ReservationFacts, ReservationId, ReservedUnit, View, WorkOrderId,
+    Entry, EntryNumber, ReservationChange, ReservationFacts, ReservationId, ReservedUnit, ReservedUnitState,
+    View, WorkOrderId,
 };
 
 /// Rows of reservations that differ from those of the base.
 #[derive(Debug, Default)]
 pub(super) struct Reservations {
     pub(super) facts: BTreeMap<ReservationId, ReservationFacts>,
-    /// Units that are out or withdrawn; `None`: they are neither any longer.
+    /// Units that are out, withdrawn or refused; `None`: they are none of that any longer.
     units: HashMap<DeviceId, Option<ReservedUnit>>,
     /// Units out, by station.
     pub(super) out: HashMap<PrincipalName, u64>,
@@ -47,6 +48,7 @@ impl<B: View> Overlay<B> {
             ReservationChange::Withdrawn { reservation, serials } => {
                 self.withdraw(entry, reservation, serials)
             }
+            ReservationChange::Refused { reservation, serial } => self.refuse(entry, reservation, serial),
         }
     }
 
@@ -57,7 +59,7 @@ impl<B: View> Overlay<B> {
         passed: Option<&DeviceSerial>,
     ) -> Result<(), B::Fault> {
         let (reservation, work_order) = (facts.id, facts.work_order);
-        let unit = ReservedUnit { reservation, withdrawn: false };
+        let unit = ReservedUnit { reservation, state: ReservedUnitState::Out };
         self.set_units(work_order, serials, Some(unit))?;
         for serial in serials {
             self.reservations.returned.insert((work_order, serial.clone()), false);
@@ -102,8 +104,25 @@ impl<B: View> Overlay<B> {
             known.changed = entry.number;
         })?;
         let Some(work_order) = changed else { return Ok(()) };
-        self.set_units(work_order, serials, Some(ReservedUnit { reservation, withdrawn: true }))?;
+        let unit = ReservedUnit { reservation, state: ReservedUnitState::Withdrawn };
+        self.set_units(work_order, serials, Some(unit))?;
         self.change_order(work_order, |order| order.counts.count_withdrawn(units))
+    }
+
+    fn refuse(
+        &mut self,
+        entry: &Entry,
+        reservation: ReservationId,
+        serial: &DeviceSerial,
+    ) -> Result<(), B::Fault> {
+        let changed = self.change_reservation(reservation, 1, |known| {
+            known.refused += 1;
+            known.changed = entry.number;
+        })?;
+        let Some(work_order) = changed else { return Ok(()) };
+        let unit = ReservedUnit { reservation, state: ReservedUnitState::Refused };
+        self.set_units(work_order, std::slice::from_ref(serial), Some(unit))?;
+        self.change_order(work_order, |order| order.counts.count_refused_after_deferral())
     }
 
     /// The unit has a birth certificate under this order: it is neither out nor free.
@@ -154,7 +173,7 @@ impl<B: View> Overlay<B> {
         let Some(known) = self.reservation(reservation)? else { return Ok(out) };
         let Some(order) = self.work_order(known.work_order)? else { return Ok(out) };
         let is_out = |unit: Option<ReservedUnit>| {
-            unit.is_some_and(|unit| unit.reservation == reservation && !unit.withdrawn)
+            unit.is_some_and(|unit| unit.reservation == reservation && unit.state == ReservedUnitState::Out)
         };
         let product = &order.terms.product;
         out.retain(|serial| {

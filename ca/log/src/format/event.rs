@@ -49,6 +49,14 @@ impl From<&Event> for Record {
                     serials: texts(serials),
                 })
             }
+            Event::DeferralRefused { work_order, reservation, device, refused } => {
+                Self::DeferralRefused(proto::DeferralRefused {
+                    work_order: work_order.0,
+                    reservation: reservation.0,
+                    device: device.to_string(),
+                    ..proto::DeferralRefused::of(refused)
+                })
+            }
             Event::BirthIssued { work_order, device, certificate, made_at, replaces, shift, operator } => {
                 Self::BirthIssued(proto::Certificate {
                     work_order: work_order.0,
@@ -228,6 +236,7 @@ pub(super) fn of(record: Record) -> Option<Event> {
             reservation: ReservationId(record.reservation),
             serials: device_serials(&record.serials)?,
         },
+        Record::DeferralRefused(record) => record.event()?,
         Record::BirthIssued(record) => Event::BirthIssued {
             work_order: WorkOrderId(record.work_order),
             device: record.holder.parse().ok()?,

@@ -19,7 +19,7 @@ pub struct Entry {
     pub remark: ::prost::alloc::string::String,
     #[prost(
         oneof = "entry::Event",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 37, 38, 39, 40"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 37, 38, 39, 40, 36"
     )]
     pub event: ::core::option::Option<entry::Event>,
 }
@@ -93,6 +93,8 @@ pub mod entry {
         ReworkOrdered(super::Unit),
         #[prost(message, tag = "40")]
         DocumentSignerInstalled(super::Certificate),
+        #[prost(message, tag = "36")]
+        DeferralRefused(super::DeferralRefused),
     }
 }
 /// A certificate that was issued, and what it is bound to.
@@ -154,6 +156,26 @@ pub struct RevokedCertificate {
     /// Since when, milliseconds since 1970; absent: since the entry.
     #[prost(uint64, optional, tag = "2")]
     pub since_ms: ::core::option::Option<u64>,
+}
+/// A unit that was made while the CA could not be asked was refused its certificate for good.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeferralRefused {
+    #[prost(uint64, tag = "1")]
+    pub work_order: u64,
+    /// That it was out for.
+    #[prost(uint64, tag = "2")]
+    pub reservation: u64,
+    /// "PRODUCT/SERIAL".
+    #[prost(string, tag = "3")]
+    pub device: ::prost::alloc::string::String,
+    /// SHA-256 over the DER of its SubjectPublicKeyInfo; empty: it is too weak to be one.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub key: ::prost::bytes::Bytes,
+    /// When its station says that it made it, milliseconds since 1970.
+    #[prost(uint64, tag = "5")]
+    pub made_at_ms: u64,
+    #[prost(enumeration = "UnitFlaw", tag = "6")]
+    pub flaw: i32,
 }
 /// What became of one device.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -503,6 +525,45 @@ impl Profile {
             "PROFILE_RELYING_PARTY" => Some(Self::RelyingParty),
             "PROFILE_OCSP_SIGNER" => Some(Self::OcspSigner),
             "PROFILE_DOCUMENT" => Some(Self::Document),
+            _ => None,
+        }
+    }
+}
+/// What is wrong with a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UnitFlaw {
+    Unspecified = 0,
+    KeyTypeNotAllowed = 1,
+    KeyWeak = 2,
+    KeyBlocked = 3,
+    KeyAlreadyUsed = 4,
+    ProfileForbids = 5,
+}
+impl UnitFlaw {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UNIT_FLAW_UNSPECIFIED",
+            Self::KeyTypeNotAllowed => "UNIT_FLAW_KEY_TYPE_NOT_ALLOWED",
+            Self::KeyWeak => "UNIT_FLAW_KEY_WEAK",
+            Self::KeyBlocked => "UNIT_FLAW_KEY_BLOCKED",
+            Self::KeyAlreadyUsed => "UNIT_FLAW_KEY_ALREADY_USED",
+            Self::ProfileForbids => "UNIT_FLAW_PROFILE_FORBIDS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UNIT_FLAW_UNSPECIFIED" => Some(Self::Unspecified),
+            "UNIT_FLAW_KEY_TYPE_NOT_ALLOWED" => Some(Self::KeyTypeNotAllowed),
+            "UNIT_FLAW_KEY_WEAK" => Some(Self::KeyWeak),
+            "UNIT_FLAW_KEY_BLOCKED" => Some(Self::KeyBlocked),
+            "UNIT_FLAW_KEY_ALREADY_USED" => Some(Self::KeyAlreadyUsed),
+            "UNIT_FLAW_PROFILE_FORBIDS" => Some(Self::ProfileForbids),
             _ => None,
         }
     }

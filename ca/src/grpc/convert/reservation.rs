@@ -95,6 +95,7 @@ pub(in crate::grpc) fn reservation(facts: &ReservationFacts, now: SystemTime) ->
         returned: facts.returned,
         withdrawn: facts.withdrawn,
         given_up: facts.given_up,
+        refused: facts.refused,
     }
 }
 

@@ -51,6 +51,7 @@ fn unit(unit: &UnitOnRecord) -> v1::Unit {
         UnitRecord::Free => of_state(v1::UnitState::Free),
         UnitRecord::Withdrawn => of_state(v1::UnitState::Withdrawn),
         UnitRecord::GivenUp => of_state(v1::UnitState::GivenUp),
+        UnitRecord::Refused => of_state(v1::UnitState::Gone),
         UnitRecord::Out(out) => v1::Unit {
             other_order: out.other_order,
             other_station: out.reservation.is_none(),

@@ -130,6 +130,24 @@ pub(in crate::grpc) fn work_order(order: &WorkOrderFacts) -> v1::WorkOrder {
 }
 
 pub(in crate::grpc) fn counts(counts: WorkOrderCounts) -> v1::WorkOrderCounts {
-    let WorkOrderCounts { issued, confirmed, scrapped, reworked, reserved, withdrawn, given_up } = counts;
-    v1::WorkOrderCounts { issued, confirmed, scrapped, reworked, reserved, withdrawn, given_up }
+    let WorkOrderCounts {
+        issued,
+        confirmed,
+        scrapped,
+        reworked,
+        reserved,
+        withdrawn,
+        given_up,
+        refused_after_deferral,
+    } = counts;
+    v1::WorkOrderCounts {
+        issued,
+        confirmed,
+        scrapped,
+        reworked,
+        reserved,
+        withdrawn,
+        given_up,
+        refused_after_deferral,
+    }
 }

@@ -2,7 +2,7 @@
 
 use authority::{CallerRefused, Refused};
 use identity::{CsrError, KeyError};
-use ledger::{Conflict, TermsRefusal, WorkOrderState};
+use ledger::{Conflict, TermsRefusal, UnitFlaw, WorkOrderState};
 use proto::v1::Reason;
 use store::StoreError;
 
@@ -21,6 +21,7 @@ pub fn reason(refused: &Refused) -> Reason {
         Refused::Request { .. } => Reason::RequestInvalid,
         Refused::CountChanged { .. } => Reason::CountChanged,
         Refused::TooOften { .. } => Reason::TooOften,
+        Refused::NotYetIssued => Reason::CertificateNotYetIssued,
         Refused::SerialNumbers => Reason::GeneratorFailed,
         Refused::Signer(_) => Reason::SignerUnavailable,
         Refused::Store(why) => store_reason(why),
@@ -69,6 +70,8 @@ fn conflict_reason(why: &Conflict) -> Reason {
         Conflict::ReservationsOut { .. } => Reason::ReservationsOut,
         Conflict::TooManyReserved { .. } => Reason::TooManyReserved,
         Conflict::UnitReserved(_) => Reason::UnitReserved,
+        Conflict::UnitRefused(_) => Reason::RefusedAfterDeferral,
+        Conflict::DeferralRefused { flaw, .. } => flaw_reason(*flaw),
         Conflict::NotReserved(_) | Conflict::NotMadeThen(_) => Reason::DeferralNotAllowed,
         Conflict::UnitGivenUp(_) => Reason::UnitGivenUp,
         Conflict::ManifestMismatch { .. } | Conflict::ManifestDigest { .. } => Reason::ManifestMismatch,
@@ -109,6 +112,17 @@ fn conflict_reason(why: &Conflict) -> Reason {
         Conflict::NoSuchPrincipal(_) => Reason::PrincipalNotFound,
         Conflict::TermsRefused(why) => terms_reason(*why),
         Conflict::IssuerExists => Reason::IssuerExists,
+    }
+}
+
+/// The reason that a unit was refused for, as the request without a deferral gets it.
+fn flaw_reason(flaw: UnitFlaw) -> Reason {
+    match flaw {
+        UnitFlaw::KeyTypeNotAllowed => Reason::KeyTypeNotAllowed,
+        UnitFlaw::KeyWeak => Reason::KeyWeak,
+        UnitFlaw::KeyBlocked => Reason::KeyBlocked,
+        UnitFlaw::KeyAlreadyUsed => Reason::KeyAlreadyUsed,
+        UnitFlaw::ProfileForbids => Reason::ProfileForbids,
     }
 }
 

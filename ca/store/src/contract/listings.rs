@@ -84,7 +84,8 @@ pub trait Listings: Send + Sync + 'static {
     /// The reservation and what became of its units as of now.
     async fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>>;
 
-    /// The reservation that a unit is out for, or was when it was withdrawn, as of now. From memory.
+    /// The reservation that a unit is out for, or was when it was withdrawn or refused, as of now. From
+    /// memory.
     async fn reserved_unit(&self, device: &DeviceId) -> Result<Option<ReservedUnit>>;
     /// Whether the serial number of a device was given up before it had a certificate.
     async fn is_given_up(&self, device: &DeviceId) -> Result<bool>;

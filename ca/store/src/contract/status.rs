@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use identity::{DeviceId, IssuerName, SerialNumber};
+use identity::{DeviceId, IssuerName, KeyFingerprint, SerialNumber};
 use ledger::{CertificateStatus, EntryNumber, RotationFacts};
 use tokio::sync::watch;
 
@@ -48,6 +48,9 @@ pub trait Status: Send + Sync + 'static {
 
     /// The certificate with this serial number, as of now.
     async fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateRecord>>;
+
+    /// The certificate that first used this key, as of now: its holder's alone, for ever (R-KEY-11).
+    async fn certificate_of_key(&self, key: &KeyFingerprint) -> Result<Option<CertificateRecord>>;
 
     /// The certificate of an issuer, as of now.
     async fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateRecord>>;

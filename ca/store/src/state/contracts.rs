@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
-use identity::{DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
+use identity::{
+    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
+};
 use ledger::{
     AlarmKind, CertificateStatus, Command, DeviceFacts, Entry, EntryNumber, Intent, JobFacts, JobId,
     PreflightDecision, ReservationFacts, ReservationId, ReservedUnit, RotationFacts, Selection, View,
@@ -132,6 +134,13 @@ impl Status for LogStore {
 
     async fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateRecord>> {
         self.shared.certificate_record(serial_number)
+    }
+
+    async fn certificate_of_key(&self, key: &KeyFingerprint) -> Result<Option<CertificateRecord>> {
+        match self.shared.view(|rows| rows.key(key))? {
+            Some(facts) => self.shared.record(&facts),
+            None => Ok(None),
+        }
     }
 
     async fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateRecord>> {

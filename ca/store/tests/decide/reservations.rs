@@ -333,6 +333,7 @@ enum Unit {
     /// The order, the station's place, the reservation.
     Out(u64, usize, u64),
     Withdrawn,
+    Refused,
     Made,
 }
 
@@ -378,6 +379,11 @@ impl Tally {
                 for number in numbers(serials) {
                     self.units.insert(number, Unit::Withdrawn);
                 }
+            }
+            Event::DeferralRefused { work_order, reservation, device, .. } => {
+                let number = numbers(std::slice::from_ref(&device.serial))[0];
+                let before = self.units.insert(number, Unit::Refused);
+                assert_eq!(before, Some(Unit::Out(work_order.0, place, reservation.0)));
             }
             Event::BirthIssued { work_order, device, .. } => {
                 let number = numbers(std::slice::from_ref(&device.serial))[0];
@@ -445,6 +451,9 @@ fn random_command(bench: &Bench, random: &mut StdRng, tally: &Tally, order: u64,
         5 => give_back(bench, name, reservation, &out[..out.len() / 2]),
         6 if random.random_range(0..3) == 0 => withdraw(bench, reservation),
         7 => birth(bench, order, name, random.random_range(1..50)),
+        8 if random.random_range(0..2) == 0 => {
+            super::deferral::refuse(bench, order, name, out.choose(random).copied().unwrap_or(51))
+        }
         _ => birth(bench, order, name, out.choose(random).copied().unwrap_or(51)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ledger::{Decision, Event, ReservationId, UnitsWanted};
+use ledger::{Decision, Event, RefusedDeferral, ReservationId, UnitFlaw, UnitsWanted};
 use store::{ChangePosition, ChangedStatus, ReservationFilter};
 
 use super::*;
@@ -34,7 +34,7 @@ pub(crate) async fn random_history(bench: &Bench) -> History {
         let Ok(()) = state.apply(bench.done(bench.create_order(60)).await.entry());
     }
     let Ok(()) = state.apply(bench.done(bench.operate(Action::CreateWorkOrder(announced(40)))).await.entry());
-    let (mut serial_numbers, mut reservations) = (Vec::new(), 0);
+    let (mut serial_numbers, mut reservations, mut refusals) = (Vec::new(), 0, 0);
     for _ in 0..90 {
         bench.clock.advance(Duration::from_secs(3_600));
         let commands: Vec<_> =
@@ -66,10 +66,12 @@ pub(crate) async fn random_history(bench: &Bench) -> History {
                 assert_eq!(decided, Ok(Decision::Record(Box::new(entry.event.clone()))));
                 reservations += 1;
             }
+            refusals += usize::from(matches!(entry.event, Event::DeferralRefused { .. }));
             let Ok(()) = state.apply(entry);
         }
     }
     assert!(reservations > 10, "few units were reserved");
+    assert!(refusals > 0, "no deferred unit was refused");
     assert!(serial_numbers.len() > 40, "the random commands did nothing");
     History(state, serial_numbers)
 }
@@ -130,6 +132,7 @@ fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumb
             };
             bench.command(station("line-3"), None, Action::ReturnUnits { reservation, serials })
         }
+        27 if random.random_range(0..2) == 0 => random_refusal(bench, random, order, serial),
         27 => {
             let reservation = ReservationId(random.random_range(1..20));
             bench.operate(Action::WithdrawReservation(reservation))
@@ -172,6 +175,17 @@ pub(crate) fn announced(len: u64) -> WorkOrderTerms {
 pub(crate) fn manifest_part(position: u64, len: u64) -> Arc<ledger::SerialPart> {
     let serials: Vec<_> = (position + 1..=position + len).map(|serial| device(serial).serial).collect();
     Arc::new(ledger::SerialPart::of_rising(&serials).unwrap())
+}
+
+fn random_refusal(bench: &Bench, random: &mut StdRng, order: u64, serial: u64) -> Command {
+    let refused = RefusedDeferral {
+        key: None,
+        made_at: bench.clock.now(),
+        flaw: UnitFlaw::ALL[random.random_range(0..UnitFlaw::ALL.len())],
+    };
+    let (work_order, device) = (WorkOrderId(order), device(serial));
+    let action = Action::RefuseDeferral { work_order, device, refused };
+    bench.command(station("line-3"), Some(bench.draw()), action)
 }
 
 async fn certificates_agree(bench: &Bench, state: &Overlay<EmptyView>, serial_numbers: &[SerialNumber]) {

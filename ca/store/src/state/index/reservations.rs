@@ -1,13 +1,13 @@
-//! Reservations, and the serial numbers that are out, withdrawn or returned: kept whole, for at most some ten
-//! thousand units a station are out.
+//! Reservations, and the serial numbers that are out, withdrawn, refused or returned: kept whole, for at
+//! most some ten thousand units a station are out.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use identity::{DeviceId, DeviceSerial, PrincipalName};
 use ledger::{
-    EntryNumber, ReservationChange, ReservationFacts, ReservationId, ReservedUnit, WorkOrderCounts,
-    WorkOrderId,
+    EntryNumber, ReservationChange, ReservationFacts, ReservationId, ReservedUnit, ReservedUnitState,
+    WorkOrderCounts, WorkOrderId,
 };
 use ledger_log::format::DeviceName;
 
@@ -17,7 +17,7 @@ use super::Index;
 pub(crate) struct Reservations {
     /// By their numbers, from 1.
     facts: Vec<ReservationFacts>,
-    /// Units that are out, and for ever those that were withdrawn.
+    /// Units that are out, and for ever those that were withdrawn or refused.
     units: HashMap<DeviceId, ReservedUnit>,
     /// The units of reservations that are out. A reservation without any has no row.
     out: BTreeMap<ReservationId, BTreeSet<DeviceSerial>>,
@@ -120,12 +120,13 @@ impl Index {
             ReservationChange::Withdrawn { reservation, serials } => {
                 self.withdraw(entry, reservation, serials);
             }
+            ReservationChange::Refused { reservation, serial } => self.refuse(entry, reservation, serial),
         }
     }
 
     fn reserve(&mut self, facts: ReservationFacts, serials: &[DeviceSerial], passed: Option<&DeviceSerial>) {
         let (reservation, work_order, units) = (facts.id, facts.work_order, facts.units);
-        let unit = ReservedUnit { reservation, withdrawn: false };
+        let unit = ReservedUnit { reservation, state: ReservedUnitState::Out };
         for device in self.devices_of_order(work_order, serials) {
             self.reservations.units.insert(device, unit);
         }
@@ -165,11 +166,26 @@ impl Index {
         });
         let Some(work_order) = changed else { return };
         self.reservations.take_home(reservation, serials);
-        let unit = ReservedUnit { reservation, withdrawn: true };
+        let unit = ReservedUnit { reservation, state: ReservedUnitState::Withdrawn };
         for device in self.devices_of_order(work_order, serials) {
             self.reservations.units.insert(device, unit);
         }
         self.count(work_order, |counts| counts.count_withdrawn(units));
+    }
+
+    fn refuse(&mut self, entry: EntryNumber, reservation: ReservationId, serial: &DeviceSerial) {
+        let changed = self.reservations.change(reservation, |known| {
+            known.refused += 1;
+            known.changed = entry;
+        });
+        let Some(work_order) = changed else { return };
+        let serials = std::slice::from_ref(serial);
+        self.reservations.take_home(reservation, serials);
+        let unit = ReservedUnit { reservation, state: ReservedUnitState::Refused };
+        for device in self.devices_of_order(work_order, serials) {
+            self.reservations.units.insert(device, unit);
+        }
+        self.count(work_order, WorkOrderCounts::count_refused_after_deferral);
     }
 
     /// A unit has a birth certificate: it is neither out nor free. Every birth of the ledger passes here at a
