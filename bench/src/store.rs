@@ -18,8 +18,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 use identity::{
-    Clock, DeviceId, IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber,
-    SystemClock, Validity, no_well_defined_expiration,
+    Clock, DeviceId, GeneratorTraces, IssuerName, KeyEnds, KeyFingerprint, Principal, ProfileName, RequestId,
+    Role, SerialNumber, SystemClock, Validity, no_well_defined_expiration,
 };
 use ledger::{Action, Command, IssuanceSubject, SignedCertificate, WorkOrderId};
 use prost::bytes::Bytes;
@@ -287,16 +287,17 @@ fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Res
         shard: Some((number / 16_384) as u32),
         der,
     };
-    let action = Action::Issue {
-        subject: IssuanceSubject::Birth {
-            work_order: WorkOrderId(1),
-            device,
-            made_at: None,
-            shift: String::new(),
-            operator: String::new(),
-        },
-        certificate,
+    let key_ends = KeyEnds { start: spread, end: spread };
+    let traces = GeneratorTraces { nonce: Some(key), key_ends: Some(key_ends) };
+    let subject = IssuanceSubject::Birth {
+        work_order: WorkOrderId(1),
+        device,
+        made_at: None,
+        shift: String::new(),
+        operator: String::new(),
+        traces,
     };
+    let action = Action::Issue { subject, certificate };
     Ok(Command {
         principal: Some(station),
         credential: None,

@@ -7,6 +7,7 @@ mod enrollment;
 mod handler;
 mod lifecycle;
 mod principal;
+mod product;
 mod provisioning;
 mod revocation;
 mod roles;
@@ -20,6 +21,7 @@ use proto::v1::authority_service_server::AuthorityServiceServer;
 use proto::v1::enrollment_service_server::EnrollmentServiceServer;
 use proto::v1::lifecycle_service_server::LifecycleServiceServer;
 use proto::v1::principal_service_server::PrincipalServiceServer;
+use proto::v1::product_service_server::ProductServiceServer;
 use proto::v1::provisioning_service_server::ProvisioningServiceServer;
 use proto::v1::revocation_service_server::RevocationServiceServer;
 use proto::v1::work_order_service_server::WorkOrderServiceServer;
@@ -70,6 +72,7 @@ pub fn routes(
         .add_service(service!(LifecycleServiceServer, MESSAGE_BYTES_MAX))
         .add_service(service!(RevocationServiceServer, MESSAGE_BYTES_MAX))
         .add_service(service!(PrincipalServiceServer, MESSAGE_BYTES_MAX))
+        .add_service(service!(ProductServiceServer, MESSAGE_BYTES_MAX))
         .add_service(service!(WorkOrderServiceServer, MANIFEST_BYTES_MAX));
     Routes::from(routes.into_axum_router().layer(layer)).prepare()
 }

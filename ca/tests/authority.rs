@@ -181,13 +181,13 @@ async fn a_batch_answers_each_request_in_its_place() {
     let requests = vec![
         birth(order, 1, &key),
         bad,
-        birth(order, 2, &key),
         birth(order, 4, &Key::new()),
         birth(order, 5, &Key::new()),
+        birth(order, 2, &key),
     ];
     let answers = world.authority.issue_births(&station, requests).await.unwrap();
     let reasons: Vec<_> = answers.iter().map(reason).collect();
-    assert_eq!(reasons, ["OK", "CSR_NOT_DER", "KEY_ALREADY_USED", "OK", "WORK_ORDER_EXHAUSTED"]);
+    assert_eq!(reasons, ["OK", "CSR_NOT_DER", "OK", "WORK_ORDER_EXHAUSTED", "KEY_ALREADY_USED"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ mod world;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use authority::{BirthRequest, Caller, Proof, ReservationRequest, UnitRecord, UnitsAsked};
+use authority::{BirthRequest, Caller, Proof, ReservationRequest, UnitRecord, UnitReport, UnitsAsked};
 use issuance::BlockedKeys;
 use ledger::{UnitsWanted, WorkOrderId};
 
@@ -138,8 +138,12 @@ async fn a_unit_that_is_held_retired_scrapped_or_revoked_claims_nothing() {
     assert_eq!(claim(&keys[0]).await, "OK");
     world.authority.retire(&operator, device(1), String::new()).await.unwrap();
     assert_eq!(claim(&keys[0]).await, "DEVICE_RETIRED");
-    let (reason, operator) = ("dropped".to_owned(), String::new());
-    let report = UnitReport { work_order: order, device: device(2), reason, operator };
+    let report = UnitReport {
+        work_order: order,
+        device: device(2),
+        reason: "dropped".to_owned(),
+        operator: String::new(),
+    };
     world.authority.report_scrap(&station, report).await.unwrap();
     assert_eq!(claim(&keys[1]).await, "DEVICE_SCRAPPED");
     // After a rework the certificate of the old board is revoked, and its key claims nothing.

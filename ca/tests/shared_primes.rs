@@ -23,15 +23,16 @@ async fn of_two_new_keys_with_a_common_prime_the_second_is_refused_and_both_are_
     let world = World::with_rsa().await;
     let (station, order) = bench(&world).await;
     let first = world.authority.issue_birth(&station, birth(order, 1, 0)).await.unwrap();
-    for _ in 0..2 {
+    // The generator is broken: the first refusal pauses the product (R-KEY-14).
+    for expected in ["KEY_WEAK", "PRODUCT_PAUSED"] {
         let second = world.authority.issue_birth(&station, birth(order, 2, 1)).await;
-        assert_eq!(reason(&second), "KEY_WEAK");
+        assert_eq!(reason(&second), expected);
     }
     assert_eq!(alarms(&world).await, [("cam-2/SN000002".to_owned(), "cam-2/SN000001".to_owned())]);
     let again = world.authority.issue_birth(&station, birth(order, 1, 0)).await.unwrap();
     assert_eq!(again.der(), first.der(), "the first unit asks again");
     assert_eq!(world.authority.work_order(order).await.unwrap().counts.issued, 1);
-    assert_eq!(world.authority.counters().others.of(authority::Counted::SharedPrime), 2);
+    assert_eq!(world.authority.counters().others.of(authority::Counted::SharedPrime), 1);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Certificate signing requests. Only the key and the proof of possession are used.
 
-use crate::der::Element;
-use crate::{KeyError, PublicKey};
+use crate::der::{Element, NotDer};
+use crate::{GeneratorTraces, KeyError, PublicKey};
 
 mod attribute;
 mod compromise;
@@ -12,10 +12,12 @@ mod signature;
 pub use compromise::{COMPROMISE_PROOF_NAME, CompromiseProof, CompromiseProofError};
 pub use form::FormFault;
 
-/// A PKCS#10 request (RFC 2986) whose sender has the private key. Nothing but the key is kept (R-5280-21).
+/// A PKCS#10 request (RFC 2986) whose sender has the private key. Nothing but the key, and what
+/// the proof of possession shows of the random generator, is kept (R-5280-21).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Csr {
     public_key: PublicKey,
+    traces: GeneratorTraces,
 }
 
 impl Csr {
@@ -36,13 +38,20 @@ impl Csr {
         })?;
         // Before the costly search for factors, so that nonsense is cheap to refuse.
         signature::verify(&key, algorithm, info, signature)?;
+        let traces = GeneratorTraces::of(&key, signature)
+            .map_err(|NotDer| CsrError::SignatureForm { what: "is not a SEQUENCE of two INTEGERs" })?;
         let public_key = key.strong()?;
-        Ok(Self { public_key })
+        Ok(Self { public_key, traces })
     }
 
     /// The key whose possession was proven.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
+    }
+
+    /// What the key and the proof of possession show of the random generator that made them.
+    pub fn traces(&self) -> GeneratorTraces {
+        self.traces
     }
 }
 

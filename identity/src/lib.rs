@@ -18,6 +18,7 @@ mod secret;
 mod serial_number;
 mod serial_pattern;
 mod text;
+mod traces;
 mod validity;
 
 pub use clock::{Clock, ClockDoubt, ClockFault, ManualClock, SystemClock};
@@ -38,4 +39,5 @@ pub use secret::Secret;
 pub use serial_number::{SerialNumber, SerialNumberError};
 pub use serial_pattern::{SerialPattern, SerialPatternError};
 pub use text::is_unseen;
+pub use traces::{GeneratorTraces, KEY_END_BYTES, KeyEnds};
 pub use validity::{Validity, ValidityError, no_well_defined_expiration};

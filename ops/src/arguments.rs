@@ -3,6 +3,7 @@
 mod certificate;
 mod device;
 mod principal;
+mod product;
 mod quickstart;
 mod revocation;
 mod work_order;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use certificate::{CertificateCommand, CertificateFilter};
 pub(crate) use device::{DeviceCommand, DeviceStateName, DevicesArguments, RemarkArguments, RotateArguments};
 pub(crate) use principal::{IssueArguments, PrincipalCommand};
+pub(crate) use product::{ProductArgument, ProductCommand};
 pub(crate) use quickstart::QuickstartArguments;
 pub(crate) use revocation::{
     Confirmation, RevocationsCommand, RevokeArguments, SelectionArguments, WatchArguments, WhyArguments,
@@ -70,6 +72,12 @@ pub(crate) enum Command {
     WorkOrder {
         #[command(subcommand)]
         command: WorkOrderCommand,
+    },
+    /// Products: pause one for all orders and stations, and let it go on
+    #[command(after_help = SEE_STATUSES)]
+    Product {
+        #[command(subcommand)]
+        command: ProductCommand,
     },
     /// Credentials of stations, operators, relying parties and services
     #[command(after_help = SEE_STATUSES)]

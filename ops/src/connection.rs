@@ -8,6 +8,7 @@ use clap::Args;
 use client::{CERTIFICATE_FILE, Connector, CredentialError, Diagnosis, KEY_FILE, diagnose, endpoint};
 use proto::v1::lifecycle_service_client::LifecycleServiceClient;
 use proto::v1::principal_service_client::PrincipalServiceClient;
+use proto::v1::product_service_client::ProductServiceClient;
 use proto::v1::revocation_service_client::RevocationServiceClient;
 use proto::v1::work_order_service_client::WorkOrderServiceClient;
 use serde::Deserialize;
@@ -98,6 +99,10 @@ impl Connection {
 
     pub(crate) async fn work_orders(&self) -> Result<WorkOrderServiceClient<Channel>, Failure> {
         Ok(WorkOrderServiceClient::new(self.open().await?))
+    }
+
+    pub(crate) async fn products(&self) -> Result<ProductServiceClient<Channel>, Failure> {
+        Ok(ProductServiceClient::new(self.open().await?))
     }
 
     pub(crate) async fn principals(&self) -> Result<PrincipalServiceClient<Channel>, Failure> {

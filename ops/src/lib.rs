@@ -1,6 +1,6 @@
 //! The operator's command line as a library. It depends on the protobuf API, never on the CA.
 //!
-//! Start at [`run`]. There is one file per noun (`work_order`, `principal`, `device`, `certificate`,
+//! Start at [`run`]. There is one file per noun (`work_order`, `product`, `principal`, `device`, `certificate`,
 //! `revocations`) or verb (`revoke`, `doctor`).
 
 mod arguments;
@@ -18,6 +18,7 @@ mod next_step;
 mod output;
 mod paging;
 mod principal;
+mod product;
 mod progress;
 mod quickstart;
 mod revocations;
@@ -59,6 +60,7 @@ async fn carry_out(arguments: Arguments, output: &mut Output) -> Result<(), Fail
     let context = &mut Context { connection: arguments.connection, output };
     match arguments.command {
         Command::WorkOrder { command } => work_order::run(command, context).await,
+        Command::Product { command } => product::run(command, context).await,
         Command::Principal { command } => principal::run(command, context).await,
         Command::Device { command } => device::run(command, context).await,
         Command::Certificate { command } => certificate::run(command, context).await,

@@ -100,6 +100,14 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
             "the file is not the one that the order began with: close the order and make another with `touchmark work-order create`"
         }
         UnitGivenUp => "this serial number is spent for ever: give the unit another one",
+        ProductPaused => {
+            "`touchmark product show PRODUCT` says why; `touchmark product resume PRODUCT` lets it go on"
+        }
+        BrokenGenerator => {
+            "stop the line: see `touchmark product show PRODUCT` and docs/operations/broken-generator.md"
+        }
+        ProductNotFound => "compare its name with `touchmark work-order list`",
+        ProductNotPaused => "look again with `touchmark product show PRODUCT`",
         WorkOrderPaused => "`touchmark work-order resume ID` lets it go on",
         WorkOrderClosed => "a closed order stays closed: make another with `touchmark work-order create`",
         WorkOrderNotYetOpen => "wait until its window opens: `touchmark work-order show ID` says when",

@@ -1,12 +1,16 @@
 //! What commands print, as text and as JSON.
 
+mod alarm;
 mod certificate;
 mod device;
+mod product;
 mod reservation;
 mod work_order;
 
+pub(crate) use alarm::AlarmView;
 pub(crate) use certificate::CertificateView;
 pub(crate) use device::DeviceView;
+pub(crate) use product::ProductView;
 pub(crate) use reservation::ReservationView;
 pub(crate) use work_order::{WorkOrderView, spent};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proto::v1::enrollment_service_client::EnrollmentServiceClient;
 use proto::v1::lifecycle_service_client::LifecycleServiceClient;
 use proto::v1::principal_service_client::PrincipalServiceClient;
+use proto::v1::product_service_client::ProductServiceClient;
 use proto::v1::provisioning_service_client::ProvisioningServiceClient;
 use proto::v1::work_order_service_client::WorkOrderServiceClient;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -52,6 +53,10 @@ impl Caller {
 
     pub fn work_orders(&self) -> WorkOrderServiceClient<Channel> {
         WorkOrderServiceClient::new(self.channel())
+    }
+
+    pub fn products(&self) -> ProductServiceClient<Channel> {
+        ProductServiceClient::new(self.channel())
     }
 
     pub fn principals(&self) -> PrincipalServiceClient<Channel> {

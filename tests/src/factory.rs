@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use prost::bytes::Bytes;
 use proto::v1::create_work_order_request::Serials;
 use proto::v1::{
-    CreateWorkOrderRequest, EnrollRequest, IssuePrincipalRequest, IssuePrincipalResponse, Role, WorkOrder,
-    WorkOrderCounts,
+    CreateWorkOrderRequest, EnrollRequest, GetProductRequest, IssuePrincipalRequest, IssuePrincipalResponse,
+    ResumeProductRequest, Role, WorkOrder, WorkOrderCounts,
 };
 
 use crate::seed::fresh_request_id;
@@ -66,6 +66,19 @@ impl Factory {
 
     pub async fn try_order(&self, terms: OrderTerms) -> Result<WorkOrder, tonic::Status> {
         self.operator.work_orders().create(terms.into_request()).await.map(tonic::Response::into_inner)
+    }
+
+    /// Ends the pause of a product.
+    pub async fn resume_product(&self, product: &str) {
+        let mut products = self.operator.products();
+        let request = GetProductRequest { product: product.to_owned() };
+        let known = products.get(request).await.expect("the product exists").into_inner();
+        let request = ResumeProductRequest {
+            product: product.to_owned(),
+            pause_entry: known.last_pause.expect("it was paused").ledger_entry,
+            remark: "tried".to_owned(),
+        };
+        products.resume(request).await.expect("it is paused");
     }
 
     /// The counts of an order.

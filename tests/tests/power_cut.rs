@@ -24,8 +24,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use identity::{
-    Clock, IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber, SystemClock,
-    Validity, no_well_defined_expiration,
+    Clock, GeneratorTraces, IssuerName, KeyEnds, KeyFingerprint, Principal, ProfileName, RequestId, Role,
+    SerialNumber, SystemClock, Validity, no_well_defined_expiration,
 };
 use ledger::{
     Action, Command, EmptyView, EntryNumber, IssuanceSubject, Overlay, SignedCertificate, View, WorkOrderId,
@@ -198,16 +198,17 @@ fn birth(number: u64) -> Command {
     };
     let device = format!("cam-2/SN{number:09}").parse().unwrap();
     let station = Principal::named(Role::Station, "line-3".parse().unwrap());
-    let action = Action::Issue {
-        subject: IssuanceSubject::Birth {
-            work_order: WorkOrderId(1),
-            device,
-            made_at: None,
-            shift: String::new(),
-            operator: String::new(),
-        },
-        certificate,
+    let key_ends = KeyEnds { start: spread, end: spread };
+    let traces = GeneratorTraces { nonce: Some(key), key_ends: Some(key_ends) };
+    let subject = IssuanceSubject::Birth {
+        work_order: WorkOrderId(1),
+        device,
+        made_at: None,
+        shift: String::new(),
+        operator: String::new(),
+        traces,
     };
+    let action = Action::Issue { subject, certificate };
     Command {
         principal: Some(station),
         credential: None,

@@ -30,6 +30,14 @@ async fn two_keys_with_a_common_prime_are_found_on_record_and_a_third_is_not_let
         (Some("shared prime"), Some("cam-2/SN000002"), Some("device:cam-2/SN000001"))
     );
 
+    // A generator that makes such keys stops the line.
+    let healthy = Device::new("cam-2", "SN000009").birth_request(&order);
+    assert_eq!(ask(&authority.caller(&station), healthy).await.reason(), "PRODUCT_PAUSED");
+    let product = Operator::of(&authority).json(&["product", "show", "cam-2"]);
+    assert_eq!(product[0]["last_pause"]["evidence"]["kind"], "shared prime");
+    let resume = ["product", "resume", "cam-2", "--remark", "accepted", "--yes"];
+    Operator::of(&authority).says(&resume);
+
     // The latest keys are forgotten at a restart; then the comparison of all recorded keys has to find it.
     authority.stop();
     authority.serve();

@@ -93,6 +93,10 @@ impl Refusal {
             | R::WorkOrderNotFound
             | R::WorkOrderExhausted
             | R::WorkOrderPaused
+            | R::ProductPaused
+            | R::BrokenGenerator
+            | R::ProductNotFound
+            | R::ProductNotPaused
             | R::WorkOrderClosed
             | R::WorkOrderNotYetOpen
             | R::WorkOrderExpired

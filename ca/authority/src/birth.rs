@@ -155,7 +155,7 @@ fn issuance_request(request: BirthRequest, key: AcceptedKey) -> IssuanceRequest 
         id,
         digest,
         &device.clone(),
-        IssuanceSubject::Birth { work_order, device, made_at, shift, operator },
+        IssuanceSubject::Birth { work_order, device, made_at, shift, operator, traces: key.traces() },
         key,
     )
 }

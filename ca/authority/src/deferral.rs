@@ -122,6 +122,7 @@ fn flaw(refused: &Refused) -> Option<UnitFlaw> {
         Refused::Profile(Refusal::Forbidden { .. }) => Some(UnitFlaw::ProfileForbids),
         Refused::Profile(Refusal::KeyType { .. }) => Some(UnitFlaw::KeyTypeNotAllowed),
         Refused::Ledger(Conflict::KeyAlreadyUsed) => Some(UnitFlaw::KeyAlreadyUsed),
+        Refused::Ledger(Conflict::BrokenGenerator { .. }) => Some(UnitFlaw::BrokenGenerator),
         Refused::Profile(Refusal::Lint(_) | Refusal::Encoding { .. })
         | Refused::Caller(_)
         | Refused::Csr(_)

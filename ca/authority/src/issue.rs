@@ -101,7 +101,10 @@ impl Authority {
             Ok(Preflight::Answered(recorded)) => PreflightOutcome::Answered(self.release(&recorded)),
             Ok(Preflight::Refused(conflict)) => PreflightOutcome::Answered(Err(conflict.into())),
             Ok(Preflight::Clear) => PreflightOutcome::New,
-            Ok(Preflight::Alarm(conflict)) => match self.may_raise_alarm(caller, &conflict) {
+            // One that pauses a product is not repeated: an operator has to resume it first.
+            Ok(Preflight::Alarm { pauses: true, .. }) => PreflightOutcome::Alarm,
+            Ok(Preflight::Alarm { conflict, pauses: false }) => match self.may_raise_alarm(caller, &conflict)
+            {
                 true => PreflightOutcome::Alarm,
                 false => PreflightOutcome::Answered(Err(conflict.into())),
             },

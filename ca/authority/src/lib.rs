@@ -20,6 +20,7 @@ mod manifests;
 mod operational;
 mod primes;
 mod principals;
+mod products;
 mod rate_limiter;
 mod record;
 mod refusal;

@@ -119,8 +119,11 @@ impl Authority {
         let modulus = request.modulus()?;
         let certificate = self.recent_moduli.lock().sharing_with(&modulus)?;
         Some(match &request.subject {
-            IssuanceSubject::Birth { device, .. } | IssuanceSubject::Operational { device, .. } => {
-                self.refuse_shared_prime(caller, device.clone(), certificate).await
+            IssuanceSubject::Birth { device, .. } => {
+                self.refuse_shared_prime(caller, device.clone(), certificate, true).await
+            }
+            IssuanceSubject::Operational { device, .. } => {
+                self.refuse_shared_prime(caller, device.clone(), certificate, false).await
             }
             IssuanceSubject::Credential { role, name } => {
                 self.counters.others.add(Counted::SharedPrime);
@@ -136,20 +139,23 @@ impl Authority {
         }
     }
 
-    /// Records an alarm that names the caller.
+    /// Records an alarm that names the caller. At a birth it pauses the product, whatever the caller's limit
+    /// of alarms says.
     async fn refuse_shared_prime(
         &self,
         caller: &Caller,
         device: DeviceId,
         certificate: SerialNumber,
+        at_birth: bool,
     ) -> Refused {
         self.counters.others.add(Counted::SharedPrime);
         error!(%device, %certificate, "the RSA key of {device} shares a prime with the one of another certificate");
-        if self.alarms.take(caller.principal(), Instant::now()).is_err() {
+        let goes_on = at_birth && self.paused_since(&device.product).is_none();
+        if !goes_on && self.alarms.take(caller.principal(), Instant::now()).is_err() {
             self.counters.others.add(Counted::RepeatedAlarm);
             return Conflict::SharedPrime.into();
         }
-        let action = Action::ReportSharedPrime { device, certificate };
+        let action = Action::ReportSharedPrime { device, certificate, at_birth };
         match self.record_at_any_time(caller, caller_command(caller, [0; 32], action)).await {
             Ok(_) => Conflict::SharedPrime.into(),
             Err(refused) => refused,
@@ -162,7 +168,7 @@ impl Authority {
         for (mine, its) in [(one, other), (other, one)] {
             let holder = self.store.certificate(&mine).await?.and_then(|record| record.holder());
             let Some(Holder::Principal(Principal::Device(device))) = holder else { continue };
-            let action = Action::ReportSharedPrime { device, certificate: its };
+            let action = Action::ReportSharedPrime { device, certificate: its, at_birth: false };
             match self.record_own(action).await {
                 Ok(_) | Err(Refused::Ledger(Conflict::SharedPrime)) => {}
                 Err(refused) => return Err(refused),

@@ -159,6 +159,8 @@ impl Refused {
                         | Conflict::CallerHeld
                         | Conflict::LineageForked(_)
                         | Conflict::KeyAlreadyUsed
+                        | Conflict::KeyOfAnotherUnit { .. }
+                        | Conflict::BrokenGenerator { .. }
                         | Conflict::SharedPrime
                         | Conflict::DeviceAlreadyIssued(_)
                         | Conflict::AlreadyEnrolled(_)

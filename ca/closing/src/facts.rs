@@ -94,6 +94,9 @@ impl Duplicate {
             Clash::Key => "key",
             Clash::Serial => "serial number",
             Clash::Prime => "prime of the key",
+            Clash::Nonce => "random number of the signature",
+            Clash::KeyStart => "first 64 bits of the key",
+            Clash::KeyEnd => "last 64 bits of the key",
         }
     }
 }

@@ -24,6 +24,13 @@ pub enum Clash {
     Serial,
     /// A prime of the RSA key (R-KEY-06): both private keys are known to whoever has both certificates.
     Prime,
+    /// The random part of the signatures of their birth requests (R-KEY-14): whoever has the private key of
+    /// one can compute that of the other.
+    Nonce,
+    /// The first 64 bits of their keys (R-KEY-14).
+    KeyStart,
+    /// The last 64 bits of their keys (R-KEY-14).
+    KeyEnd,
 }
 
 /// What makes two alarms the same.
@@ -34,6 +41,8 @@ pub enum AlarmPair {
     /// The device asked for or, for a prime, that has the key; the certificate that has it too; and what it
     /// is.
     Duplicate(DeviceId, SerialNumber, Clash),
+    /// The same, of an alarm that paused the product: one finding pauses it once.
+    Pause(DeviceId, SerialNumber, Clash),
 }
 
 /// An alarm on record.
@@ -52,8 +61,11 @@ impl AlarmPair {
     pub fn of(event: &Event) -> Option<Self> {
         match event {
             Event::ForkDetected { parent, child, .. } => Some(Self::Fork(*parent, *child)),
-            Event::DuplicateRefused { device, certificate, what, .. } => {
+            Event::DuplicateRefused { device, certificate, what, pauses: false, .. } => {
                 Some(Self::Duplicate(device.clone(), *certificate, *what))
+            }
+            Event::DuplicateRefused { device, certificate, what, pauses: true, .. } => {
+                Some(Self::Pause(device.clone(), *certificate, *what))
             }
             _ => None,
         }
@@ -63,7 +75,7 @@ impl AlarmPair {
     pub fn kind(&self) -> AlarmKind {
         match self {
             Self::Fork(..) => AlarmKind::Fork,
-            Self::Duplicate(..) => AlarmKind::Duplicate,
+            Self::Duplicate(..) | Self::Pause(..) => AlarmKind::Duplicate,
         }
     }
 }

@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use identity::{
-    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId,
-    RevocationReason, Role, SerialNumber, Validity,
+    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, Product, ProfileName,
+    RequestId, RevocationReason, Role, SerialNumber, Validity,
 };
 
 use super::{
-    IssuanceSubject, JobId, RefusedDeferral, ReservationId, RevocationTerms, RotationTerms, SerialPart,
-    UnitsWanted, WorkOrderId, WorkOrderTerms,
+    EntryNumber, IssuanceSubject, JobId, RefusedDeferral, ReservationId, RevocationTerms, RotationTerms,
+    SerialPart, UnitsWanted, WorkOrderId, WorkOrderTerms,
 };
 
 /// One change that somebody asks for.
@@ -64,6 +64,14 @@ pub enum Action {
     ResumeWorkOrder(WorkOrderId),
     /// End an order for ever.
     CloseWorkOrder(WorkOrderId),
+    /// Issue no birth certificate for a product until it is resumed.
+    PauseProduct(Product),
+    /// Let a product go on.
+    ResumeProduct {
+        product: Product,
+        /// The entry of the pause that this ends: a later pause, which who asks has not seen, goes on.
+        pause: EntryNumber,
+    },
     /// Spend units of the order's quota, with their serial numbers, for the station that asks, before it
     /// makes them.
     ReserveUnits {
@@ -164,6 +172,9 @@ pub enum Action {
         device: DeviceId,
         /// With the other key.
         certificate: SerialNumber,
+        /// Whether a station asked for the birth certificate of the device, which its order allows: this
+        /// pauses the product.
+        at_birth: bool,
     },
     /// A certificate was shown that was revoked unused, because another one of the device was used first: two
     /// hold the memory that asked for both. Always refused as a fork, and recorded once as an alarm.

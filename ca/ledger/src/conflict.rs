@@ -1,10 +1,10 @@
 //! Why a command is refused. Each has a stable reason on the wire (`grpc/status/reason.rs`).
 
-use identity::{DeviceId, Principal, PrincipalName, RevocationReason, SerialNumber};
+use identity::{DeviceId, Principal, PrincipalName, Product, RevocationReason, SerialNumber};
 
 use super::{
-    INCOMPLETE_ORDERS_MAX, JobId, REVOKE_MAX, ROTATIONS_MAX, ReservationId, TermsRefusal, UnitFlaw,
-    WorkOrderId, WorkOrderState,
+    Clash, EntryNumber, INCOMPLETE_ORDERS_MAX, JobId, REVOKE_MAX, ROTATIONS_MAX, ReservationId, TermsRefusal,
+    UnitFlaw, WorkOrderId, WorkOrderState,
 };
 
 /// Why the ledger refuses a command. Nothing has changed, but that an alarm may be on record.
@@ -103,6 +103,43 @@ pub enum Conflict {
     /// `KEY_ALREADY_USED`: one key is one holder, for ever. Strangers do not learn whose it is.
     #[error("this key was used before; every certificate needs a key of its own")]
     KeyAlreadyUsed,
+    /// `KEY_ALREADY_USED`: the key is that of another unit of the product, or of a device of another one,
+    /// which its maker is not told.
+    #[error(
+        "{} has the key that {device} asks with: the random generator repeats itself, a memory image was copied, or one unit was put in under two serial numbers{}",
+        other_unit(.other), paused_now(.device, *.paused)
+    )]
+    KeyOfAnotherUnit {
+        device: DeviceId,
+        /// `None`: of another product.
+        other: Option<DeviceId>,
+        /// Whether the product is paused.
+        paused: bool,
+    },
+    /// `BROKEN_GENERATOR`: a good random generator makes nothing twice (R-KEY-14).
+    #[error(
+        "{device} and {} {}{}",
+        other_unit(.other), in_common(*.what), paused_now(.device, *.paused)
+    )]
+    BrokenGenerator {
+        device: DeviceId,
+        /// `None`: of another product.
+        other: Option<DeviceId>,
+        what: Clash,
+        /// Whether the product is paused.
+        paused: bool,
+    },
+    /// `PRODUCT_PAUSED`: by an operator, or by what was found.
+    #[error(
+        "product {product} is paused for all stations since ledger entry {pause}: no birth certificate is issued for it until an operator resumes it"
+    )]
+    ProductPaused { product: Product, pause: EntryNumber },
+    /// `PRODUCT_NOT_FOUND`.
+    #[error("no work order was ever made for product {0}")]
+    NoSuchProduct(Product),
+    /// `PRODUCT_NOT_PAUSED`.
+    #[error("product {product} was not paused by ledger entry {pause}")]
+    ProductNotPaused { product: Product, pause: EntryNumber },
     /// `KEY_WEAK`: the RSA key has a prime that another key has too (R-KEY-06). Strangers do not learn whose.
     #[error("this RSA key shares a prime with another key: its private key can be computed")]
     SharedPrime,
@@ -192,4 +229,29 @@ pub enum Conflict {
     /// `ISSUER_EXISTS`.
     #[error("this issuer is on record")]
     IssuerExists,
+}
+
+fn other_unit(other: &Option<DeviceId>) -> String {
+    other.as_ref().map_or_else(|| "a device of another product".to_owned(), ToString::to_string)
+}
+
+fn in_common(what: Clash) -> &'static str {
+    match what {
+        Clash::Nonce => {
+            "signed their requests with the same random number: whoever has one of the units can compute the private key of the other"
+        }
+        Clash::KeyStart => {
+            "have keys that begin with the same 64 bits: their random generator repeats itself"
+        }
+        Clash::KeyEnd => "have keys that end with the same 64 bits: their random generator repeats itself",
+        Clash::Prime => "have keys that share a prime: everybody can compute both private keys",
+        Clash::Key | Clash::Serial => "claim to be one",
+    }
+}
+
+fn paused_now(device: &DeviceId, paused: bool) -> String {
+    match paused {
+        true => format!("; product {} is paused for all stations", device.product),
+        false => String::new(),
+    }
 }

@@ -6,6 +6,7 @@ mod credential;
 mod give_up;
 mod lifecycle;
 mod operational;
+mod product;
 mod reservation;
 mod revocation;
 mod work_order;
@@ -62,7 +63,10 @@ pub fn preflight<V: View>(
     now: SystemTime,
 ) -> Result<Result<PreflightDecision, Conflict>, V::Fault> {
     match (Rules { view, now }.preflight(intent)) {
-        Err(Stop::Alarm(_, conflict)) => Ok(Ok(PreflightDecision::Alarm(conflict))),
+        Err(Stop::Alarm(event, conflict)) => {
+            let pauses = matches!(*event, Event::DuplicateRefused { pauses: true, .. });
+            Ok(Ok(PreflightDecision::Alarm { conflict, pauses }))
+        }
         outcome => settle(outcome).map(|before| {
             before.map(|before| before.map_or(PreflightDecision::Clear, PreflightDecision::Replay))
         }),
@@ -91,8 +95,13 @@ pub enum PreflightDecision {
     Clear,
     /// It was answered before, in this entry.
     Replay(EntryNumber),
-    /// It would be refused for this reason, and an alarm recorded.
-    Alarm(Conflict),
+    /// It would be refused, and an alarm recorded.
+    Alarm {
+        /// Why.
+        conflict: Conflict,
+        /// Whether the alarm pauses a product.
+        pauses: bool,
+    },
 }
 
 /// Why something is done, and who does it at a station, in the caller's words.
@@ -148,6 +157,8 @@ impl<V: View> Rules<'_, V> {
             Action::ResumeWorkOrder(work_order) => {
                 self.change_order(*work_order, WorkOrderState::Open, Event::WorkOrderResumed(*work_order))
             }
+            Action::PauseProduct(product) => self.pause_product(product),
+            Action::ResumeProduct { product, pause } => self.resume_product(product, *pause),
             Action::CloseWorkOrder(work_order) => self.close_work_order(*work_order),
             Action::ReserveUnits { work_order, units, duration, station_units_max } => {
                 self.reserve_units(caller, *work_order, units, *duration, *station_units_max)
@@ -181,7 +192,9 @@ impl<V: View> Rules<'_, V> {
             | Action::FinishRevocation { .. }
             | Action::RequestRotation { .. } => self.decide_revocation(caller, &command.action),
             Action::ConfirmTime(before) => Ok(record(Event::TimeConfirmed(*before))),
-            Action::ReportSharedPrime { device, certificate } => self.shared_prime(device, *certificate),
+            Action::ReportSharedPrime { device, certificate, at_birth } => {
+                self.shared_prime(device, *certificate, *at_birth)
+            }
             Action::ReportRevokedSibling { device, certificate, used, hold_on_fork } => {
                 self.revoked_sibling(device, *certificate, *used, *hold_on_fork)
             }
@@ -208,8 +221,8 @@ impl<V: View> Rules<'_, V> {
         key: &KeyFingerprint,
     ) -> Outcome<Option<EntryNumber>, V> {
         match subject {
-            IssuanceSubject::Birth { work_order, device, made_at, .. } => {
-                self.may_be_born(caller, *work_order, device, key, *made_at)
+            IssuanceSubject::Birth { work_order, device, made_at, traces, .. } => {
+                self.may_be_born(caller, *work_order, device, key, (*made_at, traces))
             }
             IssuanceSubject::Operational { device, parent, hold_on_fork } => {
                 self.may_have_operational(caller, device, *parent, *hold_on_fork, key)
@@ -231,9 +244,18 @@ impl<V: View> Rules<'_, V> {
         self.serial_number_is_free(certificate.serial_number)?;
         let certificate = certificate.clone();
         Ok(record(match subject.clone() {
-            IssuanceSubject::Birth { work_order, device, made_at, shift, operator } => {
+            IssuanceSubject::Birth { work_order, device, made_at, shift, operator, traces } => {
                 let replaces = self.replaced(&device)?;
-                Event::BirthIssued { work_order, device, certificate, made_at, replaces, shift, operator }
+                Event::BirthIssued {
+                    work_order,
+                    device,
+                    certificate,
+                    made_at,
+                    replaces,
+                    shift,
+                    operator,
+                    traces,
+                }
             }
             IssuanceSubject::Operational { device, parent, .. } => {
                 Event::OperationalIssued { device, parent, certificate }

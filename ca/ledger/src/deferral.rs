@@ -33,16 +33,19 @@ pub enum UnitFlaw {
     KeyAlreadyUsed,
     /// `PROFILE_FORBIDS`.
     ProfileForbids,
+    /// `BROKEN_GENERATOR`: its key or its signature repeats one of another unit (ADR 0073).
+    BrokenGenerator,
 }
 
 impl UnitFlaw {
     /// Every flaw.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::KeyTypeNotAllowed,
         Self::KeyWeak,
         Self::KeyBlocked,
         Self::KeyAlreadyUsed,
         Self::ProfileForbids,
+        Self::BrokenGenerator,
     ];
 
     /// The flaw in words, without a capital and a full stop.
@@ -53,6 +56,7 @@ impl UnitFlaw {
             Self::KeyBlocked => "its key is on a list of keys that get no certificate",
             Self::KeyAlreadyUsed => "its key was used before",
             Self::ProfileForbids => "the profile forbids its certificate",
+            Self::BrokenGenerator => "its random generator repeats itself",
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use identity::{DeviceId, Principal, PrincipalName, RequestId, Role, SerialNumber};
+use identity::{DeviceId, GeneratorTraces, Principal, PrincipalName, Product, RequestId, Role, SerialNumber};
 
 use super::{
     AlarmFacts, AlarmPair, Entry, Event, Holder, JobFacts, JobId, ReservationChange, RotationFacts,
@@ -49,11 +49,14 @@ pub enum Effect<'a> {
         work_order: WorkOrderId,
         birth: SerialNumber,
     },
+    /// The request for the birth certificate, which is the certificate issued just before, showed this of the
+    /// random generator of the device.
+    TracesLeft { device: &'a DeviceId, birth: SerialNumber, traces: &'a GeneratorTraces },
     /// Something that is remembered of a device changes.
     DeviceChanged { device: &'a DeviceId, change: DeviceChange },
     /// The device, or its station for it, did something at the time of the entry.
     DeviceSeen(&'a DeviceId),
-    /// There is a work order. Its number is one more than that of the order before it.
+    /// There is a work order, and so its product. Its number is one more than that of the order before it.
     WorkOrderCreated { work_order: WorkOrderId, terms: &'a WorkOrderTerms },
     /// The next part of an order's manifest is on record; after the last the order is open.
     ManifestAppended { work_order: WorkOrderId, serials: &'a Arc<SerialPart>, last: bool },
@@ -61,6 +64,10 @@ pub enum Effect<'a> {
     UnitGivenUp { work_order: WorkOrderId, device: &'a DeviceId },
     /// A work order is paused, resumed or closed.
     WorkOrderChanged { work_order: WorkOrderId, state: WorkOrderState },
+    /// A product is paused, unless it is.
+    ProductPaused(&'a Product),
+    /// The pause of a product ends.
+    ProductResumed(&'a Product),
     /// Units are reserved, come home, are withdrawn, or are refused for good.
     ReservationChanged(ReservationChange<'a>),
     /// A unit of the order was confirmed.
@@ -235,9 +242,13 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
     match &entry.event {
         Event::IssuerInstalled { .. }
         | Event::DocumentSignerInstalled { .. }
-        | Event::DuplicateRefused { .. }
         | Event::ForkDetected { held: false, .. }
         | Event::TimeConfirmed { .. } => {}
+        Event::DuplicateRefused { device, pauses, .. } => {
+            effects.extend(pauses.then_some(Effect::ProductPaused(&device.product)));
+        }
+        Event::ProductPaused(product) => effects.push(Effect::ProductPaused(product)),
+        Event::ProductResumed { product, .. } => effects.push(Effect::ProductResumed(product)),
         Event::WorkOrderCreated { work_order, terms } => {
             effects.push(Effect::WorkOrderCreated { work_order: *work_order, terms });
         }
@@ -256,9 +267,13 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
         | Event::DeferralRefused { .. } => {
             effects.extend(ReservationChange::of(entry).map(Effect::ReservationChanged));
         }
-        Event::BirthIssued { work_order, device, certificate, .. } => {
+        Event::BirthIssued { work_order, device, certificate, traces, .. } => {
             let (work_order, birth) = (*work_order, certificate.serial_number);
-            effects.extend([Effect::DeviceBorn { device, work_order, birth }, Effect::DeviceSeen(device)]);
+            effects.extend([
+                Effect::TracesLeft { device, birth, traces },
+                Effect::DeviceBorn { device, work_order, birth },
+                Effect::DeviceSeen(device),
+            ]);
         }
         Event::UnitConfirmed { work_order, device, serial_number } => effects.extend([
             changed(device, DeviceChange::Confirmed),
@@ -312,4 +327,4 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
 }
 
 /// Effects of most entries.
-const EFFECTS_USUAL: usize = 5;
+const EFFECTS_USUAL: usize = 6;

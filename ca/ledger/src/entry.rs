@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::{
-    DeviceId, DeviceSerial, IssuerName, Principal, PrincipalName, RequestId, RevocationReason, Role,
-    SerialNumber,
+    DeviceId, DeviceSerial, GeneratorTraces, IssuerName, Principal, PrincipalName, Product, RequestId,
+    RevocationReason, Role, SerialNumber,
 };
 
 use super::{
@@ -111,6 +111,8 @@ pub enum Event {
         shift: String,
         /// Who made it, in the station's word; empty: it did not say.
         operator: String,
+        /// What the request showed of the unit's random generator; entries of earlier versions show nothing.
+        traces: GeneratorTraces,
     },
     /// A unit that its station had reserved, and made while the CA could not be asked, is refused its
     /// certificate for good (ADR 0068).
@@ -179,8 +181,9 @@ pub enum Event {
         certificates: Vec<SerialNumber>,
     },
     /// A certificate was refused because its key or its device serial is another's (R-KEY-11), or a prime of
-    /// its key (R-KEY-06). The last may be found when both keys are on record; then it is recorded for each
-    /// of the two. Once for a pair.
+    /// its key (R-KEY-06), or something else that a good random generator never makes twice (R-KEY-14). A
+    /// prime may be found when both keys are on record; then it is recorded for each of the two. Once for a
+    /// pair.
     DuplicateRefused {
         /// For which device it was asked.
         device: DeviceId,
@@ -189,6 +192,16 @@ pub enum Event {
         certificate: SerialNumber,
         /// What is the other's.
         what: Clash,
+        /// Whether this paused the product of the device.
+        pauses: bool,
+    },
+    /// An operator paused a product: no birth certificate is issued for it.
+    ProductPaused(Product),
+    /// An operator let a product go on.
+    ProductResumed {
+        product: Product,
+        /// The entry of the pause that this ends.
+        pause: EntryNumber,
     },
     /// Certificates are revoked for ever.
     CertificatesRevoked {
@@ -337,7 +350,9 @@ impl Event {
             | Self::UnitsReserved { .. }
             | Self::UnitsReturned { .. }
             | Self::ReservationWithdrawn { .. }
-            | Self::DeferralRefused { .. } => return None,
+            | Self::DeferralRefused { .. }
+            | Self::ProductPaused(_)
+            | Self::ProductResumed { .. } => return None,
         };
         (!certificates.is_empty()).then_some(Revoked { certificates, reason, invalidity_date })
     }

@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
+use identity::{
+    DeviceId, GeneratorTraces, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
+};
 
 use super::WorkOrderId;
 
@@ -39,6 +41,8 @@ pub enum IssuanceSubject {
         shift: String,
         /// See [`Event::BirthIssued`](super::Event::BirthIssued).
         operator: String,
+        /// What the request shows of the device's random generator.
+        traces: GeneratorTraces,
     },
     /// An operational certificate: an enrolment when `parent` is the birth certificate, otherwise a renewal.
     Operational {

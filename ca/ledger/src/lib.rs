@@ -12,11 +12,13 @@ mod effects;
 mod entry;
 mod intent;
 mod overlay;
+mod product;
 mod reservation;
 mod revocation;
 mod selection;
 mod serial_list;
 mod serials;
+mod trace;
 mod view;
 mod work_order;
 
@@ -29,6 +31,7 @@ pub use effects::{DeviceChange, DeviceFlags, Effect, StatusChange, effects};
 pub use entry::{Entry, EntryNumber, Event, Revoked, RevokedCertificate};
 pub use intent::{Intent, IssuanceSubject};
 pub use overlay::{EmptyView, Overlay};
+pub use product::{PauseFacts, ProductFacts};
 pub use reservation::{
     RESERVED_UNITS_MAX, ReservationChange, ReservationFacts, ReservationId, ReservationIdError,
     ReservationState, ReservedUnit, ReservedUnitState, UnitsWanted,
@@ -39,6 +42,7 @@ pub use revocation::{
 pub use selection::{Candidate, Selection};
 pub use serial_list::{ManifestOutline, SerialList, SerialPart};
 pub use serials::Serials;
+pub use trace::Trace;
 pub use view::{
     CertificateFacts, CertificateStatus, DeviceFacts, DeviceState, HoldFacts, Holder, PrincipalFacts,
     RequestFacts, View, ViewFault, WorkOrderFacts,

@@ -4,22 +4,24 @@
 
 mod empty;
 mod reservations;
+mod traces;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{
-    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId,
-    Role, SerialNumber,
+    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, Product, ProfileName,
+    RequestId, Role, SerialNumber,
 };
 
 use super::{
     AlarmFacts, AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Effect, Entry, EntryNumber,
-    HoldFacts, Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, ReservationFacts, ReservationId,
-    ReservedUnit, RotationFacts, SignedCertificate, StatusChange, View, WorkOrderFacts, WorkOrderId,
-    WorkOrderState, effects,
+    HoldFacts, Holder, JobFacts, JobId, PrincipalFacts, ProductFacts, RequestFacts, ReservationFacts,
+    ReservationId, ReservedUnit, RotationFacts, SignedCertificate, StatusChange, Trace, View, WorkOrderFacts,
+    WorkOrderId, WorkOrderState, effects,
 };
 use reservations::Reservations;
+use traces::Traces;
 
 pub use empty::EmptyView;
 
@@ -33,6 +35,8 @@ pub struct Overlay<B> {
     histories: HashMap<DeviceId, Vec<SerialNumber>>,
     certificates: HashMap<SerialNumber, CertificateFacts>,
     keys: HashMap<KeyFingerprint, SerialNumber>,
+    traces: Traces,
+    products: BTreeMap<Product, ProductFacts>,
     work_orders: BTreeMap<WorkOrderId, WorkOrderFacts>,
     reservations: Reservations,
     principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
@@ -58,6 +62,8 @@ impl<B: View> Overlay<B> {
             histories: HashMap::new(),
             certificates: HashMap::with_capacity(entries),
             keys: HashMap::with_capacity(entries),
+            traces: Traces::default(),
+            products: BTreeMap::new(),
             work_orders: BTreeMap::new(),
             reservations: Reservations::default(),
             principals: BTreeMap::new(),
@@ -97,6 +103,7 @@ impl<B: View> Overlay<B> {
             Effect::DeviceBorn { device, work_order, birth } => {
                 self.bear(entry, device, work_order, birth)?;
             }
+            Effect::TracesLeft { device, birth, traces } => self.traces.enter(device, traces, birth),
             Effect::DeviceChanged { device, change } => self.change_device(device, |known| {
                 known.flags.change(change);
                 known.changed = Some(entry.number);
@@ -107,11 +114,17 @@ impl<B: View> Overlay<B> {
             Effect::WorkOrderCreated { work_order, terms } => {
                 let facts = WorkOrderFacts::created(entry, work_order, terms);
                 self.work_orders.insert(work_order, facts);
+                if self.base.product(&terms.product)?.is_none() {
+                    let product = || ProductFacts::of(terms.product.clone());
+                    self.products.entry(terms.product.clone()).or_insert_with(product);
+                }
             }
             Effect::ManifestAppended { work_order, serials, last } => {
                 self.change_order(work_order, |order| order.append_manifest(entry.number, serials, last))?;
             }
             Effect::UnitGivenUp { work_order, device } => self.give_up(entry, work_order, device)?,
+            Effect::ProductPaused(product) => self.change_product(product, |known| known.pause(entry))?,
+            Effect::ProductResumed(product) => self.change_product(product, |known| known.resume(entry))?,
             Effect::WorkOrderChanged { work_order, state } => self.change_order(work_order, |order| {
                 (order.state, order.changed) = (state, entry.number);
             })?,
@@ -307,6 +320,18 @@ impl<B: View> Overlay<B> {
         Ok(())
     }
 
+    fn change_product(
+        &mut self,
+        product: &Product,
+        change: impl FnOnce(&mut ProductFacts),
+    ) -> Result<(), B::Fault> {
+        if let Some(mut known) = self.product(product)? {
+            change(&mut known);
+            self.products.insert(product.clone(), known);
+        }
+        Ok(())
+    }
+
     fn change_job(&mut self, job: JobId, change: impl FnOnce(&mut JobFacts)) -> Result<(), B::Fault> {
         if let Some(mut known) = self.job(job)? {
             change(&mut known);
@@ -370,6 +395,17 @@ impl<B: View> View for Overlay<B> {
             Some(serial_number) => self.certificate(serial_number),
             None => self.base.key(key),
         }
+    }
+
+    fn trace(&self, trace: &Trace<'_>) -> Result<Option<CertificateFacts>, Self::Fault> {
+        match self.traces.find(trace) {
+            Some(serial_number) => self.certificate(&serial_number),
+            None => self.base.trace(trace),
+        }
+    }
+
+    fn product(&self, product: &Product) -> Result<Option<ProductFacts>, Self::Fault> {
+        here_or(self.products.get(product), || self.base.product(product))
     }
 
     fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, Self::Fault> {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::{
-    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId,
-    Role, SerialNumber,
+    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, Product, ProfileName,
+    RequestId, Role, SerialNumber,
 };
 
 use super::{
-    AlarmPair, DeviceFlags, Entry, EntryNumber, JobFacts, JobId, ReservationFacts, ReservationId,
-    ReservedUnit, SerialPart, Serials, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    AlarmPair, DeviceFlags, Entry, EntryNumber, JobFacts, JobId, ProductFacts, ReservationFacts,
+    ReservationId, ReservedUnit, SerialPart, Serials, Trace, WorkOrderCounts, WorkOrderId, WorkOrderState,
+    WorkOrderTerms,
 };
 
 /// The ledger's state, one row at a time. All rows are as of one entry and nobody changes them while `decide`
@@ -47,6 +48,10 @@ pub trait View {
     }
     /// The certificate that first used this key (R-KEY-11: there is no second).
     fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>, Self::Fault>;
+    /// The birth certificate whose request first left this trace (R-KEY-14: there is no second).
+    fn trace(&self, trace: &Trace<'_>) -> Result<Option<CertificateFacts>, Self::Fault>;
+    /// A product that a work order was made for.
+    fn product(&self, product: &Product) -> Result<Option<ProductFacts>, Self::Fault>;
     /// A work order.
     fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, Self::Fault>;
     /// How many work orders there are; their ids are 1 to this.

@@ -6,6 +6,7 @@ mod deferral;
 mod event;
 mod revocation;
 mod summary;
+mod traces;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

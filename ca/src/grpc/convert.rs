@@ -8,6 +8,7 @@ mod crl;
 mod device;
 mod feed;
 mod principal;
+mod product;
 mod reservation;
 mod revocation;
 mod time;
@@ -29,6 +30,7 @@ pub(super) use crl::{crl_id, crl_piece};
 pub(super) use device::{device, device_filter, device_id, device_message, silent_since};
 pub(super) use feed::{feed_cursor, feed_page};
 pub(super) use principal::{credential_request, principal, principal_name, revocation_reason, role};
+pub(super) use product::{product, product_name};
 pub(super) use reservation::{
     device_serials, reservation, reservation_filter, reservation_id, reservation_request, reserved, returned,
     withdrawn,
@@ -58,6 +60,14 @@ pub(super) fn words(field: &'static str, text: &str, characters_max: usize) -> R
         return Err(bad(field, "has no control characters and no invisible ones"));
     }
     Ok(text.to_owned())
+}
+
+/// As [`remark`], and not empty.
+pub(super) fn said_remark(field: &'static str, text: &str) -> Result<String, Refused> {
+    match text.trim().is_empty() {
+        true => Err(bad(field, "is empty: say what was found and done")),
+        false => remark(field, text),
+    }
 }
 
 /// The part of a listing: where it starts, and how many rows.

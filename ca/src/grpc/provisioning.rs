@@ -30,7 +30,7 @@ impl ProvisioningService for Api {
             let id = convert::work_order_id("work_order", &message.work_order)?;
             let order = self.authority.work_order_of_station(&caller, id).await?;
             Ok(v1::GetWorkOrderResponse {
-                work_order: Some(convert::work_order(&order)),
+                work_order: Some(self.order(&order)),
                 chain: convert::chain(&self.authority.chain(IssuerName::Factory)),
                 trust_bundle: Some(convert::trust_bundle(self.authority.trust())),
                 enrollment_url: self.authority.enrollment_url().to_owned(),
@@ -44,7 +44,7 @@ impl ProvisioningService for Api {
         self.answer("GetUnits", request, async |caller, message| {
             let id = convert::work_order_id("work_order", &message.work_order)?;
             let units = self.authority.units(&caller, id, convert::units_asked(&message)?).await?;
-            Ok(convert::units(&units, &caller, self.authority.now()))
+            Ok(convert::units(&units, self.order(&units.order), &caller, self.authority.now()))
         })
         .await
     }
@@ -56,7 +56,7 @@ impl ProvisioningService for Api {
         self.answer("ReserveUnits", request, async |caller, message| {
             let asked = convert::reservation_request(&message)?;
             let reserved = self.authority.reserve_units(&caller, asked).await?;
-            Ok(convert::reserved(&reserved, self.authority.now()))
+            Ok(convert::reserved(&reserved, self.order(&reserved.order), self.authority.now()))
         })
         .await
     }

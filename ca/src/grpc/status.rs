@@ -144,6 +144,7 @@ pub fn code(reason: Reason) -> Code {
         | Reason::Unspecified => Code::Internal,
         Reason::RequestIdReused
         | Reason::KeyAlreadyUsed
+        | Reason::BrokenGenerator
         | Reason::DeviceAlreadyIssued
         | Reason::AlreadyEnrolled
         | Reason::IssuerExists => Code::AlreadyExists,
@@ -154,12 +155,15 @@ pub fn code(reason: Reason) -> Code {
         | Reason::PrincipalNotFound
         | Reason::JobNotFound
         | Reason::ReservationNotFound
+        | Reason::ProductNotFound
         | Reason::KeyUnknown => Code::NotFound,
         Reason::WorkOrderExhausted
         | Reason::TooOften
         | Reason::TooManyReserved
         | Reason::TooManyRotations => Code::ResourceExhausted,
         Reason::WorkOrderPaused
+        | Reason::ProductPaused
+        | Reason::ProductNotPaused
         | Reason::WorkOrderClosed
         | Reason::WorkOrderNotYetOpen
         | Reason::WorkOrderExpired
@@ -290,7 +294,9 @@ mod tests {
     use store::LogError;
 
     use super::*;
-    use ledger::{Conflict, EntryNumber, ReservationId, TermsRefusal, UnitFlaw, WorkOrderId, WorkOrderState};
+    use ledger::{
+        Clash, Conflict, EntryNumber, ReservationId, TermsRefusal, UnitFlaw, WorkOrderId, WorkOrderState,
+    };
     use signer::SignerError;
 
     #[test]
@@ -360,6 +366,11 @@ mod tests {
             ),
             (Conflict::DeviceAlreadyIssued(device.clone()), Code::AlreadyExists, "DEVICE_ALREADY_ISSUED"),
             (Conflict::KeyAlreadyUsed, Code::AlreadyExists, "KEY_ALREADY_USED"),
+            (
+                Conflict::KeyOfAnotherUnit { device: device.clone(), other: None, paused: true },
+                Code::AlreadyExists,
+                "KEY_ALREADY_USED",
+            ),
             (Conflict::SharedPrime, Code::InvalidArgument, "KEY_WEAK"),
             (Conflict::SerialNumberTaken, Code::Internal, "SERIAL_NUMBER_TAKEN"),
             (Conflict::NoSuchDevice(device.clone()), Code::NotFound, "DEVICE_NOT_FOUND"),
@@ -393,6 +404,7 @@ mod tests {
     fn reservations() -> Vec<(Refused, Code, &'static str)> {
         let (work_order, reservation) = (WorkOrderId(1), ReservationId(1));
         let device: identity::DeviceId = "cam-2/SN1".parse().unwrap();
+        let product = || device.product.clone();
         [
             (Conflict::UnitMade(device.clone()), Code::AlreadyExists, "DEVICE_ALREADY_ISSUED"),
             (Conflict::NoFreeSerial(work_order), Code::ResourceExhausted, "WORK_ORDER_EXHAUSTED"),
@@ -421,7 +433,28 @@ mod tests {
                 Code::InvalidArgument,
                 "KEY_WEAK",
             ),
-            (Conflict::NotMadeThen(device), Code::FailedPrecondition, "DEFERRAL_NOT_ALLOWED"),
+            (Conflict::NotMadeThen(device.clone()), Code::FailedPrecondition, "DEFERRAL_NOT_ALLOWED"),
+            (
+                Conflict::BrokenGenerator {
+                    device: device.clone(),
+                    other: None,
+                    what: Clash::Nonce,
+                    paused: true,
+                },
+                Code::AlreadyExists,
+                "BROKEN_GENERATOR",
+            ),
+            (
+                Conflict::ProductPaused { product: product(), pause: EntryNumber(1) },
+                Code::FailedPrecondition,
+                "PRODUCT_PAUSED",
+            ),
+            (Conflict::NoSuchProduct(product()), Code::NotFound, "PRODUCT_NOT_FOUND"),
+            (
+                Conflict::ProductNotPaused { product: product(), pause: EntryNumber(1) },
+                Code::FailedPrecondition,
+                "PRODUCT_NOT_PAUSED",
+            ),
         ]
         .into_iter()
         .map(|(conflict, code, reason)| (conflict.into(), code, reason))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use authority::{Authority, Caller, ClosingDocuments, UnknownStations};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
+use ledger::WorkOrderFacts;
 use proto::v1;
 use proto::v1::work_order_service_server::WorkOrderService;
 use tonic::{Request, Status};
@@ -23,9 +24,7 @@ impl WorkOrderService for Api {
                 false => UnknownStations::Refused,
             };
             let terms = convert::work_order_terms(message)?;
-            Ok(convert::work_order(
-                &self.authority.create_work_order(&caller, request, terms, unknown).await?,
-            ))
+            Ok(self.order(&self.authority.create_work_order(&caller, request, terms, unknown).await?))
         })
         .await
     }
@@ -33,7 +32,7 @@ impl WorkOrderService for Api {
     async fn get(&self, request: Request<v1::GetWorkOrderByIdRequest>) -> Answer<v1::WorkOrder> {
         self.answer("Get", request, async |_, message| {
             let id = convert::work_order_id("id", &message.id)?;
-            Ok(convert::work_order(&self.authority.work_order(id).await?))
+            Ok(self.order(&self.authority.work_order(id).await?))
         })
         .await
     }
@@ -43,7 +42,7 @@ impl WorkOrderService for Api {
             let (cursor, rows) = convert::page(message.page)?;
             let page = self.authority.store().work_orders(cursor.as_ref(), rows).await?;
             Ok(v1::ListWorkOrdersResponse {
-                work_orders: page.rows.iter().map(convert::work_order).collect(),
+                work_orders: page.rows.iter().map(|order| self.order(order)).collect(),
                 next_cursor: convert::next_cursor(page.next.as_ref()),
             })
         })
@@ -53,7 +52,7 @@ impl WorkOrderService for Api {
     async fn pause(&self, request: Request<v1::PauseWorkOrderRequest>) -> Answer<v1::WorkOrder> {
         self.answer("PauseWorkOrder", request, async |caller, message| {
             let id = convert::work_order_id("id", &message.id)?;
-            Ok(convert::work_order(&self.authority.pause_work_order(&caller, id).await?))
+            Ok(self.order(&self.authority.pause_work_order(&caller, id).await?))
         })
         .await
     }
@@ -61,7 +60,7 @@ impl WorkOrderService for Api {
     async fn resume(&self, request: Request<v1::ResumeWorkOrderRequest>) -> Answer<v1::WorkOrder> {
         self.answer("ResumeWorkOrder", request, async |caller, message| {
             let id = convert::work_order_id("id", &message.id)?;
-            Ok(convert::work_order(&self.authority.resume_work_order(&caller, id).await?))
+            Ok(self.order(&self.authority.resume_work_order(&caller, id).await?))
         })
         .await
     }
@@ -71,7 +70,7 @@ impl WorkOrderService for Api {
             let id = convert::work_order_id("id", &message.id)?;
             let report = self.authority.close_work_order(&caller, id).await?;
             Ok(v1::CloseWorkOrderResponse {
-                work_order: Some(convert::work_order(&report.order)),
+                work_order: Some(self.order(&report.order)),
                 unaccounted: report.unaccounted.iter().map(convert::device_message).collect(),
                 unaccounted_count: report.unaccounted_count,
             })
@@ -101,7 +100,7 @@ impl WorkOrderService for Api {
             let id = convert::work_order_id("work_order", &message.work_order)?;
             let part = convert::manifest_part(&message.serials)?;
             let order = self.authority.append_manifest(&caller, id, message.position, part).await?;
-            Ok(convert::work_order(&order))
+            Ok(self.order(&order))
         })
         .await
     }
@@ -111,7 +110,7 @@ impl WorkOrderService for Api {
             let device = convert::device_id(message.device)?;
             let reason = convert::remark("reason", &message.reason)?;
             let order = self.authority.scrap_unit(&caller, device, reason).await?;
-            Ok(v1::ScrapUnitResponse { work_order: Some(convert::work_order(&order)) })
+            Ok(v1::ScrapUnitResponse { work_order: Some(self.order(&order)) })
         })
         .await
     }
@@ -122,7 +121,7 @@ impl WorkOrderService for Api {
             let serial = convert::device_serial("serial", &message.serial)?;
             let reason = convert::remark("reason", &message.reason)?;
             let order = self.authority.give_up_unit(&caller, id, serial, reason).await?;
-            Ok(v1::GiveUpUnitResponse { work_order: Some(convert::work_order(&order)) })
+            Ok(v1::GiveUpUnitResponse { work_order: Some(self.order(&order)) })
         })
         .await
     }
@@ -163,6 +162,13 @@ impl WorkOrderService for Api {
             Ok(convert::withdrawn(&home, self.authority.now()))
         })
         .await
+    }
+}
+
+impl Api {
+    /// An order, and whether its product is paused.
+    pub(super) fn order(&self, order: &WorkOrderFacts) -> v1::WorkOrder {
+        convert::work_order(order, self.authority.paused_since(&order.terms.product))
     }
 }
 

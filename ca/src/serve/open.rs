@@ -110,6 +110,7 @@ impl Opened {
             ocsp: ocsp.figures(),
             issued: named(counters.released.all()),
             refused: counters.refused.all(),
+            products_paused: products_paused(&authority),
             shared_primes: counters.others.of(Counted::SharedPrime),
             repeated_alarms: counters.others.of(Counted::RepeatedAlarm),
             revoked_siblings: counters.others.of(Counted::RevokedSibling),
@@ -125,6 +126,10 @@ impl Opened {
 
 fn named(counts: Vec<(impl ToString, u64)>) -> Vec<(String, u64)> {
     counts.into_iter().map(|(key, count)| (key.to_string(), count)).collect()
+}
+
+fn products_paused(authority: &Authority) -> Vec<String> {
+    authority.store().paused_products().into_iter().map(|known| known.product.to_string()).collect()
 }
 
 /// Raises the limit of open files to the hard limit: each connection needs one.

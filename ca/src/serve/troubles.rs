@@ -48,6 +48,13 @@ fn alarms(figures: &Figures) -> Vec<Trouble> {
         );
         alarms.push(urgent("blocked keys", said, BLOCKED_KEYS_NEXT));
     }
+    if !figures.products_paused.is_empty() {
+        let said = format!(
+            "no birth certificate is issued for {}, under any order: an operator paused it, or a random generator repeated itself",
+            figures.products_paused.join(", "),
+        );
+        alarms.push(urgent("paused products", said, PAUSED_NEXT));
+    }
     if figures.store.projection_lag > LISTINGS_LAG_MAX {
         let behind = humantime::format_duration(Duration::from_secs(figures.store.projection_lag.as_secs()));
         alarms.push(looked_into("listings", format!("{behind} behind the ledger"), LISTINGS_NEXT));
@@ -83,7 +90,7 @@ fn looked_into(what: &'static str, finding: String, next: &'static str) -> Troub
 }
 
 /// Reasons of refusals that mean a key which is not the unit's own.
-const KEY_REASONS: &[&str] = &["KEY_ALREADY_USED", "KEY_BLOCKED", "KEY_WEAK"];
+const KEY_REASONS: &[&str] = &["BROKEN_GENERATOR", "KEY_ALREADY_USED", "KEY_BLOCKED", "KEY_WEAK"];
 
 /// The listings normally follow within a second.
 const LISTINGS_LAG_MAX: Duration = Duration::from_secs(60);
@@ -96,6 +103,7 @@ const LISTINGS_NEXT: &str = "see docs/operations/projection-rebuild.md";
 const FORK_NEXT: &str = "see `touchmark device forks` (docs/operations/fork-alarm.md)";
 const KEYS_NEXT: &str = "see `touchmark device duplicates` (docs/operations/blocked-keys.md)";
 const PRIMES_NEXT: &str = "see `touchmark device duplicates` (docs/operations/broken-generator.md)";
+const PAUSED_NEXT: &str = "see `touchmark product show PRODUCT` (docs/operations/broken-generator.md)";
 const FAULT_NEXT: &str = "read the CA's log and report it";
 const LOG_NEXT: &str =
     "the log's disk is full, or its reader is stalled or gone: look at the journal or the file";
@@ -118,10 +126,16 @@ mod tests {
             issuers_compromised: vec![("factory".to_owned(), 1)],
             refused: vec![("KEY_WEAK", 2), ("REQUEST_INVALID", 9)],
             panics: 1,
+            products_paused: vec!["cam-2".to_owned()],
             ..Figures::default()
         };
-        let expected =
-            [("issuer compromise", true), ("blocked keys", true), ("keys", false), ("panics", false)];
+        let expected = [
+            ("issuer compromise", true),
+            ("blocked keys", true),
+            ("paused products", true),
+            ("keys", false),
+            ("panics", false),
+        ];
         assert_eq!(told(&figures), expected);
     }
 }

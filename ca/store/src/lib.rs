@@ -29,7 +29,9 @@ pub use page::{Cursor, Page};
 pub use revocations::{
     ChangePosition, ChangedStatus, RevocationChange, RevokedEntry, RevokedPage, ShardState, StatusRecord,
 };
-pub use rows::{CertificateRecord, Preflight, PrincipalRecord, Recorded, Released, Revocation};
+pub use rows::{
+    CertificateRecord, Preflight, PrincipalRecord, ProductRecord, Recorded, Released, Revocation,
+};
 pub use selection::{ProductSurvey, Selected, SelectedDevice, SelectionPage, Survey};
 pub use settings::{LogSettings, StoreSettings};
 pub use state::LogStore;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use identity::{PrincipalName, RevocationReason, Role, SerialNumber};
+use identity::{PrincipalName, Product, RevocationReason, Role, SerialNumber};
 use ledger::{
     CertificateFacts, CertificateStatus, Conflict, Entry, EntryNumber, Event, Holder, PrincipalFacts,
     Revoked, SignedCertificate, WorkOrderId,
@@ -73,7 +73,12 @@ pub enum Preflight {
     /// Nothing is in the way now.
     Clear,
     /// It would be refused now, and an alarm would be put on record.
-    Alarm(Conflict),
+    Alarm {
+        /// Why.
+        conflict: Conflict,
+        /// Whether the alarm would pause a product.
+        pauses: bool,
+    },
 }
 
 /// A certificate on record.
@@ -205,6 +210,25 @@ impl Revocation {
             invalidity_date: revoked.invalidity_date,
             entry: entry.number,
         }
+    }
+}
+
+/// A product that a work order was made for, and its last pause.
+#[derive(Debug, Clone)]
+pub struct ProductRecord {
+    /// Its name.
+    pub product: Product,
+    /// The entry that paused it last: [`Event::ProductPaused`], or the alarm that did it; `None`: it never was
+    /// paused.
+    pub paused_by: Option<Arc<Entry>>,
+    /// The entry that ended that pause; `None`: it goes on, or there was none.
+    pub resumed_by: Option<Arc<Entry>>,
+}
+
+impl ProductRecord {
+    /// Whether it is paused.
+    pub fn is_paused(&self) -> bool {
+        self.paused_by.is_some() && self.resumed_by.is_none()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::arguments::PageArguments;
 use crate::certificate::list_page as list_certificates;
 use crate::failure::Failure;
 use crate::table::{Column, always, short, spare};
-use crate::view::{DeviceView, device_name, or_dash, serial_text, word};
+use crate::view::{AlarmView, DeviceView, device_name, or_dash, serial_text, word};
 use crate::{Context, paging, timestamp};
 
 pub(super) async fn expiring(
@@ -85,7 +85,8 @@ pub(super) const DUPLICATES: &[Column<AlarmView>] = &[
     always("ALREADY OF", |alarm| alarm.other.clone()),
     spare(1, short("BY CERTIFICATE", |alarm| or_dash(&alarm.serial_number))),
     spare(2, always("REPORTED BY", |alarm| alarm.reported_by.clone())),
-    spare(3, always("LEDGER ENTRY", |alarm| alarm.ledger_entry.to_string())),
+    spare(3, always("PAUSED", |alarm| if alarm.product_paused { "yes" } else { "no" }.to_owned())),
+    spare(4, always("LEDGER ENTRY", |alarm| alarm.ledger_entry.to_string())),
 ];
 
 pub(super) async fn alarms(
@@ -131,42 +132,5 @@ impl Expiring {
             serial_number: serial_text(&certificate.serial_number),
             work_order: certificate.work_order,
         })
-    }
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct AlarmView {
-    kind: &'static str,
-    at: Option<String>,
-    device: String,
-    other: String,
-    /// The certificate that was renewed again (fork), or that has the same key, serial number or prime.
-    serial_number: Option<String>,
-    child_serial_number: Option<String>,
-    held: bool,
-    reported_by: String,
-    ledger_entry: u64,
-}
-
-impl From<wire::Alarm> for AlarmView {
-    fn from(alarm: wire::Alarm) -> Self {
-        let kind = match (alarm.kind(), alarm.clash()) {
-            (wire::AlarmKind::Fork, _) => "fork",
-            (wire::AlarmKind::Duplicate, wire::Clash::Key) => "same key",
-            (wire::AlarmKind::Duplicate, wire::Clash::Serial) => "same serial number",
-            (wire::AlarmKind::Duplicate, wire::Clash::Prime) => "shared prime",
-            _ => "unknown",
-        };
-        Self {
-            kind,
-            at: timestamp::text(alarm.at.as_ref()),
-            device: alarm.device.as_ref().map(device_name).unwrap_or_default(),
-            other: alarm.other,
-            serial_number: serial_text(&alarm.serial_number),
-            child_serial_number: serial_text(&alarm.child_serial_number),
-            held: alarm.held,
-            reported_by: alarm.reported_by,
-            ledger_entry: alarm.ledger_entry,
-        }
     }
 }

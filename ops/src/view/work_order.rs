@@ -14,6 +14,8 @@ use crate::timestamp;
 pub(crate) struct WorkOrderView {
     pub(crate) id: String,
     state: String,
+    /// Since when its product is paused; `null`: it is not.
+    product_paused_at: Option<String>,
     /// `not begun`, `open` or `ended`.
     window: &'static str,
     pub(crate) product: String,
@@ -80,6 +82,7 @@ impl From<wire::WorkOrder> for WorkOrderView {
             manifest_length,
             manifest_recorded: incomplete.then_some(order.manifest_recorded),
             stations: order.stations,
+            product_paused_at: timestamp::text(order.product_paused_at.as_ref()),
             opens_at: timestamp::text(order.opens_at.as_ref()),
             closes_at: timestamp::text(order.closes_at.as_ref()),
             created_at: timestamp::text(order.created_at.as_ref()),
@@ -103,10 +106,28 @@ impl WorkOrderView {
     }
 
     pub(crate) fn state_word(&self) -> &str {
+        if self.product_is_what_stops() {
+            return "product paused";
+        }
         match (self.state.as_str(), self.window) {
             ("open", "not begun") => "not yet open",
             ("open", "ended") => "ended",
             (state, _) => state,
+        }
+    }
+
+    /// An order that is open says nothing while its product is paused.
+    fn product_is_what_stops(&self) -> bool {
+        self.product_paused_at.is_some() && self.state == "open" && self.window != "ended"
+    }
+
+    fn product_text(&self) -> String {
+        match &self.product_paused_at {
+            None => self.product.clone(),
+            Some(since) => format!(
+                "{}: paused since {since}, no certificate is issued (touchmark product show {})",
+                self.product, self.product
+            ),
         }
     }
 
@@ -162,7 +183,7 @@ impl WorkOrderView {
         fact_lines(&[
             ("work order", self.id.clone()),
             ("state", self.state_text()),
-            ("product", self.product.clone()),
+            ("product", self.product_text()),
             ("quantity", format!("{} ({left} left)", count(self.quantity, "unit"))),
             ("issued", self.issued_text()),
             ("confirmed", count(self.confirmed, "unit")),

@@ -2017,6 +2017,9 @@ pub struct Alarm {
     /// For a duplicate: what was claimed twice.
     #[prost(enumeration = "Clash", tag = "10")]
     pub clash: i32,
+    /// For a duplicate: whether it paused the product of the device.
+    #[prost(bool, tag = "11")]
+    pub product_paused: bool,
 }
 /// Asks for alarms.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2141,6 +2144,13 @@ pub enum Clash {
     /// A prime of the RSA key: both private keys can be computed from the two certificates. Two alarms when both
     /// keys are certified.
     Prime = 3,
+    /// The random part of the signatures of their birth requests: whoever has the private key of one can compute
+    /// that of the other.
+    Nonce = 4,
+    /// The first 64 bits of their keys: of the coordinate x, or of the encoded Ed25519 key.
+    KeyStart = 5,
+    /// The last 64 bits of their keys.
+    KeyEnd = 6,
 }
 impl Clash {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2153,6 +2163,9 @@ impl Clash {
             Self::Key => "CLASH_KEY",
             Self::Serial => "CLASH_SERIAL",
             Self::Prime => "CLASH_PRIME",
+            Self::Nonce => "CLASH_NONCE",
+            Self::KeyStart => "CLASH_KEY_START",
+            Self::KeyEnd => "CLASH_KEY_END",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2162,6 +2175,9 @@ impl Clash {
             "CLASH_KEY" => Some(Self::Key),
             "CLASH_SERIAL" => Some(Self::Serial),
             "CLASH_PRIME" => Some(Self::Prime),
+            "CLASH_NONCE" => Some(Self::Nonce),
+            "CLASH_KEY_START" => Some(Self::KeyStart),
+            "CLASH_KEY_END" => Some(Self::KeyEnd),
             _ => None,
         }
     }
@@ -3872,6 +3888,522 @@ pub mod principal_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A product that a work order was made for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Product {
+    /// For example `cam-2`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Whether it is paused.
+    #[prost(bool, tag = "2")]
+    pub paused: bool,
+    /// Its last pause; absent: it was never paused.
+    #[prost(message, optional, tag = "3")]
+    pub last_pause: ::core::option::Option<ProductPause>,
+}
+/// A pause of a product.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProductPause {
+    /// The ledger entry that paused it.
+    #[prost(uint64, tag = "1")]
+    pub ledger_entry: u64,
+    /// Since when.
+    #[prost(message, optional, tag = "2")]
+    pub paused_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who paused it, for example `operator:alice`; with evidence, the station that asked for the certificate.
+    #[prost(string, tag = "3")]
+    pub paused_by: ::prost::alloc::string::String,
+    /// In the words of the operator who paused it.
+    #[prost(string, tag = "4")]
+    pub remark: ::prost::alloc::string::String,
+    /// What was found; absent: an operator paused it.
+    #[prost(message, optional, tag = "5")]
+    pub evidence: ::core::option::Option<Alarm>,
+    /// Until when; absent: it goes on.
+    #[prost(message, optional, tag = "6")]
+    pub resumed_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who resumed it.
+    #[prost(string, tag = "7")]
+    pub resumed_by: ::prost::alloc::string::String,
+    /// In the words of the operator who resumed it.
+    #[prost(string, tag = "8")]
+    pub resume_remark: ::prost::alloc::string::String,
+}
+/// Asks for a product.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetProductRequest {
+    /// For example `cam-2`.
+    #[prost(string, tag = "1")]
+    pub product: ::prost::alloc::string::String,
+}
+/// Pauses a product.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseProductRequest {
+    /// For example `cam-2`.
+    #[prost(string, tag = "1")]
+    pub product: ::prost::alloc::string::String,
+    /// For people who read the ledger, at most 256 characters.
+    #[prost(string, tag = "2")]
+    pub remark: ::prost::alloc::string::String,
+}
+/// Resumes a product.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeProductRequest {
+    /// For example `cam-2`.
+    #[prost(string, tag = "1")]
+    pub product: ::prost::alloc::string::String,
+    /// The ledger entry of the pause that is to end, as `Get` returned it: a later one goes on.
+    #[prost(uint64, tag = "2")]
+    pub pause_entry: u64,
+    /// What was found and done, for people who read the ledger: 1 to 256 characters.
+    #[prost(string, tag = "3")]
+    pub remark: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod product_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For operators. While a product is paused, no birth certificate is issued for it and no unit of it reserved,
+    /// under any work order and for any station (`PRODUCT_PAUSED`). What was issued stays valid, and a station that
+    /// lost an answer gets it.
+    #[derive(Debug, Clone)]
+    pub struct ProductServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ProductServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ProductServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ProductServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ProductServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns a product and its last pause.
+        pub async fn get(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetProductRequest>,
+        ) -> std::result::Result<tonic::Response<super::Product>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.ProductService/Get",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.ProductService", "Get"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Pauses a product. Idempotent: a pause that goes on stays what it was.
+        pub async fn pause(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseProductRequest>,
+        ) -> std::result::Result<tonic::Response<super::Product>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.ProductService/Pause",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.ProductService", "Pause"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends the pause that is named, and no later one. Idempotent.
+        pub async fn resume(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeProductRequest>,
+        ) -> std::result::Result<tonic::Response<super::Product>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.ProductService/Resume",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.ProductService", "Resume"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod product_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ProductServiceServer.
+    #[async_trait]
+    pub trait ProductService: std::marker::Send + std::marker::Sync + 'static {
+        /// Returns a product and its last pause.
+        async fn get(
+            &self,
+            request: tonic::Request<super::GetProductRequest>,
+        ) -> std::result::Result<tonic::Response<super::Product>, tonic::Status>;
+        /// Pauses a product. Idempotent: a pause that goes on stays what it was.
+        async fn pause(
+            &self,
+            request: tonic::Request<super::PauseProductRequest>,
+        ) -> std::result::Result<tonic::Response<super::Product>, tonic::Status>;
+        /// Ends the pause that is named, and no later one. Idempotent.
+        async fn resume(
+            &self,
+            request: tonic::Request<super::ResumeProductRequest>,
+        ) -> std::result::Result<tonic::Response<super::Product>, tonic::Status>;
+    }
+    /// For operators. While a product is paused, no birth certificate is issued for it and no unit of it reserved,
+    /// under any work order and for any station (`PRODUCT_PAUSED`). What was issued stays valid, and a station that
+    /// lost an answer gets it.
+    #[derive(Debug)]
+    pub struct ProductServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ProductServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ProductServiceServer<T>
+    where
+        T: ProductService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/touchmark.v1.ProductService/Get" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSvc<T: ProductService>(pub Arc<T>);
+                    impl<
+                        T: ProductService,
+                    > tonic::server::UnaryService<super::GetProductRequest>
+                    for GetSvc<T> {
+                        type Response = super::Product;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetProductRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProductService>::get(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.ProductService/Pause" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseSvc<T: ProductService>(pub Arc<T>);
+                    impl<
+                        T: ProductService,
+                    > tonic::server::UnaryService<super::PauseProductRequest>
+                    for PauseSvc<T> {
+                        type Response = super::Product;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseProductRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProductService>::pause(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.ProductService/Resume" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeSvc<T: ProductService>(pub Arc<T>);
+                    impl<
+                        T: ProductService,
+                    > tonic::server::UnaryService<super::ResumeProductRequest>
+                    for ResumeSvc<T> {
+                        type Response = super::Product;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeProductRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProductService>::resume(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ProductServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "touchmark.v1.ProductService";
+    impl<T> tonic::server::NamedService for ProductServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Units of an order that a station has before it makes them. They are spent from the quota until they come
 /// home unused.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3998,6 +4530,9 @@ pub struct WorkOrder {
     /// Serial numbers of its manifest that are on record: `manifest_length` unless it is incomplete.
     #[prost(uint64, tag = "14")]
     pub manifest_recorded: u64,
+    /// Since when its product is paused: no birth certificate is issued under any order of it. Absent: it is not.
+    #[prost(message, optional, tag = "24")]
+    pub product_paused_at: ::core::option::Option<::prost_types::Timestamp>,
     /// The allowed serial numbers.
     #[prost(oneof = "work_order::Serials", tags = "5, 6")]
     pub serials: ::core::option::Option<work_order::Serials>,
@@ -4016,7 +4551,8 @@ pub mod work_order {
     }
 }
 /// Counts of units of an order. `issued + reworked` is the number of birth certificates that were made under
-/// it. `issued + reserved + withdrawn + given_up` is what is spent of the quantity, and never more than it.
+/// it. `issued + reserved + withdrawn + given_up + refused_after_deferral` is what is spent of the quantity, and
+/// never more than it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkOrderCounts {
     /// Units that got a birth certificate, each counted once.
@@ -7250,6 +7786,15 @@ pub enum Reason {
     DocumentSignerMissing = 94,
     /// The work order is not closed, so it has no closing report.
     WorkOrderNotClosed = 95,
+    /// The product is paused for all stations: by an operator, or because a random generator repeated itself.
+    ProductPaused = 96,
+    /// The random generator of the unit made something that another unit's made before: their private keys are
+    /// not secret. The product is paused.
+    BrokenGenerator = 97,
+    /// No work order was ever made for the product.
+    ProductNotFound = 98,
+    /// The product was not paused by the ledger entry that is named.
+    ProductNotPaused = 99,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7352,6 +7897,10 @@ impl Reason {
             Self::UnitGivenUp => "UNIT_GIVEN_UP",
             Self::DocumentSignerMissing => "DOCUMENT_SIGNER_MISSING",
             Self::WorkOrderNotClosed => "WORK_ORDER_NOT_CLOSED",
+            Self::ProductPaused => "PRODUCT_PAUSED",
+            Self::BrokenGenerator => "BROKEN_GENERATOR",
+            Self::ProductNotFound => "PRODUCT_NOT_FOUND",
+            Self::ProductNotPaused => "PRODUCT_NOT_PAUSED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7451,6 +8000,10 @@ impl Reason {
             "UNIT_GIVEN_UP" => Some(Self::UnitGivenUp),
             "DOCUMENT_SIGNER_MISSING" => Some(Self::DocumentSignerMissing),
             "WORK_ORDER_NOT_CLOSED" => Some(Self::WorkOrderNotClosed),
+            "PRODUCT_PAUSED" => Some(Self::ProductPaused),
+            "BROKEN_GENERATOR" => Some(Self::BrokenGenerator),
+            "PRODUCT_NOT_FOUND" => Some(Self::ProductNotFound),
+            "PRODUCT_NOT_PAUSED" => Some(Self::ProductNotPaused),
             _ => None,
         }
     }

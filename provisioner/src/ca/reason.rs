@@ -13,9 +13,10 @@ impl Refusal {
         Self { reason, message, stops_the_line, ends_the_order }
     }
 
-    /// Whether the work order, or what is out of it, is the reason.
+    /// Whether the work order, what is out of it, or its product is the reason.
     pub(crate) fn is_about_the_order(&self) -> bool {
-        Reason::from_str_name(&self.reason).is_some_and(|reason| subject(reason) == Subject::WorkOrder)
+        Reason::from_str_name(&self.reason)
+            .is_some_and(|reason| matches!(subject(reason), Subject::WorkOrder | Subject::Product))
     }
 
     pub(crate) fn is(&self, reason: Reason) -> bool {
@@ -27,6 +28,8 @@ impl Refusal {
 enum Subject {
     /// The work order: the next unit would be refused too.
     WorkOrder,
+    /// The product: all its units are refused, at every station.
+    Product,
     /// The station's credential: the next unit would be refused too.
     Credential,
     /// The CA, which cannot answer now.
@@ -49,6 +52,7 @@ fn subject(reason: Reason) -> Subject {
         | Reason::WorkOrderNotFound
         | Reason::ManifestIncomplete
         | Reason::TooManyReserved => Subject::WorkOrder,
+        Reason::ProductPaused | Reason::BrokenGenerator => Subject::Product,
         Reason::ClientCertificateRequired
         | Reason::ClientCertificateUnknown
         | Reason::ClientCertificateRevoked
@@ -134,14 +138,16 @@ fn subject(reason: Reason) -> Subject {
         | Reason::DeferralNotAllowed
         | Reason::RefusedAfterDeferral
         | Reason::ManifestMismatch
-        | Reason::UnitGivenUp => Subject::Unit,
+        | Reason::UnitGivenUp
+        | Reason::ProductNotFound
+        | Reason::ProductNotPaused => Subject::Unit,
     }
 }
 
 /// Whether the CA would refuse the next unit as well. A reason of a newer CA is judged by its status code.
 pub(super) fn stops_the_line(code: Code, reason: &str) -> bool {
     match Reason::from_str_name(reason).map(|reason| (subject(reason), reason)) {
-        Some((Subject::WorkOrder | Subject::Credential, _)) => true,
+        Some((Subject::WorkOrder | Subject::Product | Subject::Credential, _)) => true,
         Some((_, reason)) => matches!(reason, Reason::RpcUnknown | Reason::MessageCompressed),
         None => matches!(code, Code::Unauthenticated | Code::Unimplemented | Code::PermissionDenied),
     }
@@ -154,7 +160,15 @@ fn ends_the_order(reason: &str) -> bool {
 
 pub(crate) fn exit_status(reason: &str) -> Status {
     match (Reason::from_str_name(reason), reason) {
-        (Some(Reason::WorkOrderPaused | Reason::WorkOrderNotYetOpen | Reason::ManifestIncomplete), _)
+        (
+            Some(
+                Reason::WorkOrderPaused
+                | Reason::ProductPaused
+                | Reason::WorkOrderNotYetOpen
+                | Reason::ManifestIncomplete,
+            ),
+            _,
+        )
         | (None, CA_UNREACHABLE) => Status::Later,
         _ if ends_the_order(reason) => Status::NotGood,
         (Some(reason), _) if subject(reason) == Subject::Credential => Status::Unusable,
@@ -218,6 +232,13 @@ fn advice_on(reason: Reason) -> &'static str {
         (Reason::WorkOrderPaused, _) => {
             "an operator has paused the order; after `touchmark work-order resume` run this command again"
         }
+        (Reason::BrokenGenerator, _) => {
+            "stop the line and keep both units: their private keys are no secrets. Whoever is responsible for the firmware finds out why its random \
+             generator repeats itself; an operator looks with `touchmark product show` and resumes (docs/operations/broken-generator.md)"
+        }
+        (Reason::ProductPaused, _) => {
+            "no station makes units of this product now; `touchmark product show` says why. After `touchmark product resume` run this command again"
+        }
         (Reason::WorkOrderClosed, _) => "the order has ended for ever; ask for another work order",
         (Reason::WorkOrderExpired, _) => "the window of the order has ended; ask for another work order",
         (Reason::WorkOrderNotYetOpen, _) => {
@@ -242,7 +263,7 @@ fn advice_on(reason: Reason) -> &'static str {
         (Reason::ClientCertificateExpired, _) => {
             "this station's credential has expired; ask for another one: touchmark principal issue station"
         }
-        (_, Subject::WorkOrder) => {
+        (_, Subject::WorkOrder | Subject::Product) => {
             "check the id with `touchmark work-order list`, and that the order names this station"
         }
         (_, Subject::Credential) => "use the credential of a station: touchmark principal issue station",

@@ -217,6 +217,13 @@ pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> O
         v1::WorkOrderState::Closed => (Reason::WorkOrderClosed, "is closed".to_owned()),
         v1::WorkOrderState::Open | v1::WorkOrderState::Unspecified => {
             match (bound(&order.opens_at), bound(&order.closes_at)) {
+                _ if order.product_paused_at.is_some() => {
+                    let since = order.product_paused_at.as_ref().map(time).map(rfc3339);
+                    let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
+                    let why =
+                        format!("stands still: product {} is paused for all stations{since}", order.product);
+                    (Reason::ProductPaused, why)
+                }
                 (Some((opens_at, now)), _) if now < opens_at => {
                     (Reason::WorkOrderNotYetOpen, format!("opens at {}", rfc3339(opens_at)))
                 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 pub(crate) struct Bench {
     _authority: CertificateAuthority,
-    factory: Factory,
+    pub(crate) factory: Factory,
     station: Station,
     orders: AtomicUsize,
     pub(crate) home: tempfile::TempDir,

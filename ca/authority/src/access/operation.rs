@@ -50,6 +50,9 @@ pub enum Operation {
     ResumeWorkOrder,
     CloseWorkOrder,
     ReadClosingReport,
+    ReadProduct,
+    PauseProduct,
+    ResumeProduct,
     ListReservations,
     WithdrawReservation,
     ReadCondition,
@@ -92,6 +95,8 @@ impl Operation {
                 | ListWorkOrders
                 | PauseWorkOrder
                 | CloseWorkOrder
+                | ReadProduct
+                | PauseProduct
                 | ListReservations
                 | WithdrawReservation
                 | ReadCondition
@@ -150,6 +155,9 @@ pub fn allowed_to(kind: CallerKind) -> &'static [Operation] {
             ResumeWorkOrder,
             CloseWorkOrder,
             ReadClosingReport,
+            ReadProduct,
+            PauseProduct,
+            ResumeProduct,
             ListReservations,
             WithdrawReservation,
             ReadCondition,

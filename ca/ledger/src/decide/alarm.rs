@@ -1,4 +1,4 @@
-//! What is refused and recorded all the same: forks and duplicates.
+//! What is refused and recorded all the same: forks, duplicates, and random generators that repeat themselves.
 
 use std::time::Duration;
 
@@ -10,12 +10,14 @@ use crate::{
 };
 
 impl<V: View> Rules<'_, V> {
-    /// A key or a device serial is another's: refused, and once for a pair recorded.
+    /// A key or a device serial is another's: refused, and once for a pair recorded. `pauses`: with this the
+    /// product of the device is paused.
     pub(super) fn duplicate(
         &self,
         device: &DeviceId,
         first: &CertificateFacts,
         what: Clash,
+        pauses: bool,
         conflict: Conflict,
     ) -> Outcome<Stop<V::Fault>, V> {
         // A device that comes with a key that it had before has made a mistake, and nobody copied anything.
@@ -23,16 +25,23 @@ impl<V: View> Rules<'_, V> {
             return Ok(conflict.into());
         }
         let (device, certificate) = (device.clone(), first.serial_number);
-        let event = Event::DuplicateRefused { device, other: first.holder.clone(), certificate, what };
+        let event =
+            Event::DuplicateRefused { device, other: first.holder.clone(), certificate, what, pauses };
         self.once(event, conflict)
     }
 
     /// A prime of an RSA key is another's: as for a whole key, but also between two keys of one device.
-    pub(super) fn shared_prime(&self, device: &DeviceId, certificate: SerialNumber) -> Outcome<Decision, V> {
+    pub(super) fn shared_prime(
+        &self,
+        device: &DeviceId,
+        certificate: SerialNumber,
+        at_birth: bool,
+    ) -> Outcome<Decision, V> {
         let Some(first) = self.view.certificate(&certificate)? else {
             return Err(Conflict::NoCertificate(certificate).into());
         };
-        Err(self.duplicate(device, &first, Clash::Prime, Conflict::SharedPrime)?)
+        let pauses = at_birth && self.pause_of(&device.product)?.is_none();
+        Err(self.duplicate(device, &first, Clash::Prime, pauses, Conflict::SharedPrime)?)
     }
 
     /// Whoever shows a certificate that was revoked unused has it, and its key: another one than the device
@@ -66,6 +75,17 @@ impl<V: View> Rules<'_, V> {
         let Some(pair) = AlarmPair::of(&event) else { return Ok(conflict.into()) };
         if self.view.alarm(&pair)? {
             return Ok(conflict.into());
+        }
+        match pair {
+            // It is the first of a pause, which an operator has to end before there is another one: so many
+            // alarms of a day do not keep it away.
+            AlarmPair::Pause(..) => return Ok(Stop::Alarm(Box::new(event), conflict)),
+            AlarmPair::Duplicate(device, certificate, what) => {
+                if self.view.alarm(&AlarmPair::Pause(device, certificate, what))? {
+                    return Ok(conflict.into());
+                }
+            }
+            AlarmPair::Fork(..) => {}
         }
         let since = self.now.checked_sub(DAY).unwrap_or(self.now);
         let raised = self.view.alarms_since(since, ALARMS_A_DAY_MAX)?;

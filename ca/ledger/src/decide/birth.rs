@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use identity::{DeviceId, KeyFingerprint, Principal, Role, SerialNumber};
+use identity::{DeviceId, GeneratorTraces, KeyFingerprint, Principal, Role, SerialNumber};
 
 use super::{Outcome, Rules, Stop, Words, record};
 use crate::deferral::may_have_made;
@@ -23,22 +23,14 @@ impl<V: View> Rules<'_, V> {
         work_order: WorkOrderId,
         device: &DeviceId,
         key: &KeyFingerprint,
-        made_at: Option<SystemTime>,
+        (made_at, traces): (Option<SystemTime>, &GeneratorTraces),
     ) -> Outcome<Option<EntryNumber>, V> {
         let order = self.order_of_station(caller, work_order)?;
         if let Some(known) = self.view.device(device)? {
-            let before = self.born_before(caller, &known, &order, key)?;
-            // A rework is asked for before it is done: nobody reserves a number that a unit has.
-            return match (before, made_at) {
-                (None, Some(_)) => Err(Conflict::NotReserved(device.clone()).into()),
-                (before, _) => Ok(before),
-            };
+            return self.born_before(caller, &known, &order, key, (made_at, traces));
         }
-        if let Some(first) = self.view.key(key)? {
-            return Err(self.duplicate(device, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
-        }
-        self.order_allows(caller, &order, device, made_at)?;
-        Ok(None)
+        let allowed = self.order_allows(caller, &order, device, made_at);
+        self.may_be_new(device, key, traces, allowed)
     }
 
     pub(super) fn replaced(&self, device: &DeviceId) -> Outcome<Vec<RevokedCertificate>, V> {
@@ -119,6 +111,7 @@ impl<V: View> Rules<'_, V> {
         known: &DeviceFacts,
         order: &WorkOrderFacts,
         key: &KeyFingerprint,
+        (made_at, traces): (Option<SystemTime>, &GeneratorTraces),
     ) -> Outcome<Option<EntryNumber>, V> {
         known.still_lives()?;
         let birth = self.view.certificate(&known.birth)?;
@@ -131,15 +124,17 @@ impl<V: View> Rules<'_, V> {
             return Ok(Some(birth.entry));
         }
         if known.flags.rework && same_order {
-            if let Some(first) = self.view.key(key)? {
-                return Err(self.duplicate(&known.id, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
-            }
-            self.order_is_open(order)?;
-            return Ok(None);
+            let allowed = match made_at {
+                // A rework is asked for before it is done: nobody reserves a number that a unit has.
+                Some(_) => Err(Conflict::NotReserved(known.id.clone())),
+                None => self.order_is_open(order),
+            };
+            let allowed = allowed.map_err(Stop::from);
+            return self.may_be_new(&known.id, key, traces, allowed);
         }
         let refusal = Conflict::DeviceAlreadyIssued(known.id.clone());
         match birth.filter(|birth| birth.key != *key && caller.is_some()) {
-            Some(birth) => Err(self.duplicate(&known.id, &birth, Clash::Serial, refusal)?),
+            Some(birth) => Err(self.duplicate(&known.id, &birth, Clash::Serial, false, refusal)?),
             None => Err(refusal.into()),
         }
     }

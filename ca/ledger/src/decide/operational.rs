@@ -108,7 +108,7 @@ impl<V: View> Rules<'_, V> {
         let own = first.holder.device() == Some(device);
         // A renewal is a new key: the certificate that asks is no answer to itself.
         if !own || first.profile != ProfileName::Ldevid || first.serial_number == parent {
-            return Err(self.duplicate(device, first, Clash::Key, Conflict::KeyAlreadyUsed)?);
+            return Err(self.duplicate(device, first, Clash::Key, false, Conflict::KeyAlreadyUsed)?);
         }
         self.may_be_handed_out(first)?;
         self.is_of_use(first)?;

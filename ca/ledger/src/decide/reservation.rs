@@ -28,6 +28,7 @@ impl<V: View> Rules<'_, V> {
         let order = self.order_of_station(caller, work_order)?;
         let station = station_of(caller).ok_or(Conflict::NoSuchWorkOrder(work_order))?;
         self.order_is_open(&order)?;
+        self.product_goes_on(&order.terms.product)?;
         let room = self.room(&order, station, station_units_max)?;
         let (serials, passed) = match wanted {
             UnitsWanted::Next(count) => self.next_free(&order, room.min(*count))?,

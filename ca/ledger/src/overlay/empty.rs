@@ -4,13 +4,13 @@ use std::convert::Infallible;
 use std::time::SystemTime;
 
 use identity::{
-    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role,
+    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, Product, RequestId, Role,
     SerialNumber,
 };
 
 use crate::{
-    AlarmPair, CertificateFacts, DeviceFacts, EntryNumber, JobFacts, JobId, PrincipalFacts, RequestFacts,
-    ReservationFacts, ReservationId, ReservedUnit, View, WorkOrderFacts, WorkOrderId,
+    AlarmPair, CertificateFacts, DeviceFacts, EntryNumber, JobFacts, JobId, PrincipalFacts, ProductFacts,
+    RequestFacts, ReservationFacts, ReservationId, ReservedUnit, Trace, View, WorkOrderFacts, WorkOrderId,
 };
 
 /// The view of an empty ledger.
@@ -37,6 +37,14 @@ impl View for EmptyView {
     }
 
     fn key(&self, _: &KeyFingerprint) -> Result<Option<CertificateFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn trace(&self, _: &Trace<'_>) -> Result<Option<CertificateFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn product(&self, _: &Product) -> Result<Option<ProductFacts>, Infallible> {
         Ok(None)
     }
 

@@ -38,6 +38,7 @@ fn flaw(flaw: UnitFlaw) -> Flaw {
         UnitFlaw::KeyBlocked => Flaw::KeyBlocked,
         UnitFlaw::KeyAlreadyUsed => Flaw::KeyAlreadyUsed,
         UnitFlaw::ProfileForbids => Flaw::ProfileForbids,
+        UnitFlaw::BrokenGenerator => Flaw::BrokenGenerator,
     }
 }
 
@@ -49,5 +50,6 @@ fn flaw_of(number: i32) -> Option<UnitFlaw> {
         Flaw::KeyBlocked => Some(UnitFlaw::KeyBlocked),
         Flaw::KeyAlreadyUsed => Some(UnitFlaw::KeyAlreadyUsed),
         Flaw::ProfileForbids => Some(UnitFlaw::ProfileForbids),
+        Flaw::BrokenGenerator => Some(UnitFlaw::BrokenGenerator),
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use identity::{DeviceId, DeviceSerial, Principal, RevocationReason};
-use ledger::{Event, Holder, JobId, ReservationId, SerialPart, WorkOrderId};
+use ledger::{EntryNumber, Event, Holder, JobId, ReservationId, SerialPart, WorkOrderId};
 
 use super::proto::{self, entry::Event as Record};
 use super::revocation::{self, DOCUMENT_SIGNER, ISSUER_PREFIX};
-use super::{certificate, milliseconds, octets, optional_time, serial_number, time};
+use super::{certificate, milliseconds, octets, optional_time, serial_number, time, traces};
 
 impl From<&Event> for Record {
     #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of event")]
@@ -57,16 +57,29 @@ impl From<&Event> for Record {
                     ..proto::DeferralRefused::of(refused)
                 })
             }
-            Event::BirthIssued { work_order, device, certificate, made_at, replaces, shift, operator } => {
-                Self::BirthIssued(proto::Certificate {
-                    work_order: work_order.0,
-                    holder: device.to_string(),
-                    made_at_ms: made_at.map(milliseconds),
-                    replaces: revocation::records(replaces),
-                    shift: shift.clone(),
-                    operator: operator.clone(),
-                    ..proto::Certificate::of(certificate)
-                })
+            Event::BirthIssued {
+                work_order,
+                device,
+                certificate,
+                made_at,
+                replaces,
+                shift,
+                operator,
+                traces,
+            } => Self::BirthIssued(proto::Certificate {
+                nonce: traces::nonce(traces),
+                key_ends: traces::key_ends(traces),
+                work_order: work_order.0,
+                holder: device.to_string(),
+                made_at_ms: made_at.map(milliseconds),
+                replaces: revocation::records(replaces),
+                shift: shift.clone(),
+                operator: operator.clone(),
+                ..proto::Certificate::of(certificate)
+            }),
+            Event::ProductPaused(product) => Self::ProductPaused(product.to_string()),
+            Event::ProductResumed { product, pause } => {
+                Self::ProductResumed(proto::ProductResumed { product: product.to_string(), pause: pause.0 })
             }
             Event::UnitConfirmed { work_order, device, serial_number } => Self::UnitConfirmed(proto::Unit {
                 work_order: work_order.0,
@@ -129,7 +142,7 @@ impl From<&Event> for Record {
                     ..proto::Alarm::default()
                 })
             }
-            Event::DuplicateRefused { device, other, certificate, what } => {
+            Event::DuplicateRefused { device, other, certificate, what, pauses } => {
                 Self::DuplicateRefused(proto::Alarm {
                     device: device.to_string(),
                     certificate: octets(certificate.as_bytes()),
@@ -139,6 +152,7 @@ impl From<&Event> for Record {
                         Holder::DocumentSigner => DOCUMENT_SIGNER.to_owned(),
                     },
                     what: revocation::clash(*what).into(),
+                    pauses: *pauses,
                     ..proto::Alarm::default()
                 })
             }
@@ -244,8 +258,13 @@ pub(super) fn of(record: Record) -> Option<Event> {
             replaces: revocation::revoked_certificates(&record.replaces)?,
             shift: record.shift.clone(),
             operator: record.operator.clone(),
+            traces: record.traces()?,
             certificate: record.certificate()?,
         },
+        Record::ProductPaused(product) => Event::ProductPaused(product.parse().ok()?),
+        Record::ProductResumed(record) => {
+            Event::ProductResumed { product: record.product.parse().ok()?, pause: EntryNumber(record.pause) }
+        }
         Record::UnitConfirmed(record) => Event::UnitConfirmed {
             work_order: WorkOrderId(record.work_order),
             device: record.device.parse().ok()?,

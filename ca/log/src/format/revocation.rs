@@ -50,9 +50,10 @@ impl proto::Alarm {
             device: self.device.parse().ok()?,
             other,
             certificate: serial_number(&self.certificate)?,
-            what: [Clash::Key, Clash::Serial, Clash::Prime]
+            what: [Clash::Key, Clash::Serial, Clash::Prime, Clash::Nonce, Clash::KeyStart, Clash::KeyEnd]
                 .into_iter()
                 .find(|what| i32::from(clash(*what)) == self.what)?,
+            pauses: self.pauses,
         })
     }
 }
@@ -162,6 +163,9 @@ pub(super) fn clash(what: Clash) -> proto::Clash {
         Clash::Key => proto::Clash::Key,
         Clash::Serial => proto::Clash::Serial,
         Clash::Prime => proto::Clash::Prime,
+        Clash::Nonce => proto::Clash::Nonce,
+        Clash::KeyStart => proto::Clash::KeyStart,
+        Clash::KeyEnd => proto::Clash::KeyEnd,
     }
 }
 

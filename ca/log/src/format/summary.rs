@@ -1,7 +1,9 @@
 //! The entries that there are many of, in brief: what an index and a projection need, without a copy of the
 //! certificate.
 
-use identity::{IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber};
+use identity::{
+    GeneratorTraces, IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber,
+};
 use ledger::{EntryNumber, SignedCertificate, WorkOrderId};
 
 use super::proto::{self, entry::Event};
@@ -33,6 +35,8 @@ pub enum SummaryEvent {
         /// The order that it counts against.
         work_order: WorkOrderId,
         certificate: CertificateSummary,
+        /// What the request showed of the unit's random generator.
+        traces: GeneratorTraces,
     },
     /// The station confirmed the unit.
     UnitConfirmed {
@@ -120,7 +124,8 @@ impl EntryRecord {
         let (device, event) = match record.event.as_ref()? {
             Event::BirthIssued(issued) if issued.replaces.is_empty() => {
                 let (work_order, certificate) = (WorkOrderId(issued.work_order), issued.summary()?);
-                (&issued.holder, SummaryEvent::BirthIssued { work_order, certificate })
+                let traces = issued.traces()?;
+                (&issued.holder, SummaryEvent::BirthIssued { work_order, certificate, traces })
             }
             Event::UnitConfirmed(unit) => {
                 let (work_order, serial_number) = (WorkOrderId(unit.work_order), unit.certificate()?);

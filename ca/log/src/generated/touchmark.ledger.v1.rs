@@ -19,7 +19,7 @@ pub struct Entry {
     pub remark: ::prost::alloc::string::String,
     #[prost(
         oneof = "entry::Event",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 37, 38, 39, 40, 36"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 37, 38, 39, 40, 36, 43, 44"
     )]
     pub event: ::core::option::Option<entry::Event>,
 }
@@ -95,6 +95,11 @@ pub mod entry {
         DocumentSignerInstalled(super::Certificate),
         #[prost(message, tag = "36")]
         DeferralRefused(super::DeferralRefused),
+        /// The product.
+        #[prost(string, tag = "43")]
+        ProductPaused(::prost::alloc::string::String),
+        #[prost(message, tag = "44")]
+        ProductResumed(super::ProductResumed),
     }
 }
 /// A certificate that was issued, and what it is bound to.
@@ -147,6 +152,15 @@ pub struct Certificate {
     /// milliseconds since 1970.
     #[prost(uint64, optional, tag = "14")]
     pub made_at_ms: ::core::option::Option<u64>,
+    /// Birth certificates: SHA-256 over the kind of the signature of the request and its random part ("ECDSA
+    /// P-256 r", "ECDSA P-384 r" or "Ed25519 R", a zero octet, and the content octets of r or the octets of R);
+    /// empty: an RSA key, or an entry of an earlier version.
+    #[prost(bytes = "bytes", tag = "20")]
+    pub nonce: ::prost::bytes::Bytes,
+    /// Birth certificates: the first and the last eight octets of the key's coordinate x, or of an encoded
+    /// Ed25519 key; empty: as above.
+    #[prost(bytes = "bytes", tag = "21")]
+    pub key_ends: ::prost::bytes::Bytes,
 }
 /// A certificate that an entry revoked.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -286,6 +300,9 @@ pub struct Alarm {
     /// duplicate_refused: what both have.
     #[prost(enumeration = "Clash", tag = "7")]
     pub what: i32,
+    /// duplicate_refused: whether the product of the device was paused.
+    #[prost(bool, tag = "8")]
+    pub pauses: bool,
 }
 /// Certificates were revoked by an operator or by a job.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -433,6 +450,15 @@ pub struct UnitsHome {
     #[prost(string, repeated, tag = "2")]
     pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// An operator let a product go on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProductResumed {
+    #[prost(string, tag = "1")]
+    pub product: ::prost::alloc::string::String,
+    /// The entry of the pause that this ended.
+    #[prost(uint64, tag = "2")]
+    pub pause: u64,
+}
 /// Who signs certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -539,6 +565,7 @@ pub enum UnitFlaw {
     KeyBlocked = 3,
     KeyAlreadyUsed = 4,
     ProfileForbids = 5,
+    BrokenGenerator = 6,
 }
 impl UnitFlaw {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -553,6 +580,7 @@ impl UnitFlaw {
             Self::KeyBlocked => "UNIT_FLAW_KEY_BLOCKED",
             Self::KeyAlreadyUsed => "UNIT_FLAW_KEY_ALREADY_USED",
             Self::ProfileForbids => "UNIT_FLAW_PROFILE_FORBIDS",
+            Self::BrokenGenerator => "UNIT_FLAW_BROKEN_GENERATOR",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -564,6 +592,7 @@ impl UnitFlaw {
             "UNIT_FLAW_KEY_BLOCKED" => Some(Self::KeyBlocked),
             "UNIT_FLAW_KEY_ALREADY_USED" => Some(Self::KeyAlreadyUsed),
             "UNIT_FLAW_PROFILE_FORBIDS" => Some(Self::ProfileForbids),
+            "UNIT_FLAW_BROKEN_GENERATOR" => Some(Self::BrokenGenerator),
             _ => None,
         }
     }
@@ -576,6 +605,12 @@ pub enum Clash {
     Key = 1,
     Serial = 2,
     Prime = 3,
+    /// The random part of the signatures of their birth requests.
+    Nonce = 4,
+    /// The first 64 bits of their keys.
+    KeyStart = 5,
+    /// The last 64 bits of their keys.
+    KeyEnd = 6,
 }
 impl Clash {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -588,6 +623,9 @@ impl Clash {
             Self::Key => "CLASH_KEY",
             Self::Serial => "CLASH_SERIAL",
             Self::Prime => "CLASH_PRIME",
+            Self::Nonce => "CLASH_NONCE",
+            Self::KeyStart => "CLASH_KEY_START",
+            Self::KeyEnd => "CLASH_KEY_END",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -597,6 +635,9 @@ impl Clash {
             "CLASH_KEY" => Some(Self::Key),
             "CLASH_SERIAL" => Some(Self::Serial),
             "CLASH_PRIME" => Some(Self::Prime),
+            "CLASH_NONCE" => Some(Self::Nonce),
+            "CLASH_KEY_START" => Some(Self::KeyStart),
+            "CLASH_KEY_END" => Some(Self::KeyEnd),
             _ => None,
         }
     }

@@ -37,7 +37,7 @@ pub(in crate::grpc) fn alarm(entry: &Arc<Entry>) -> Option<v1::Alarm> {
             held: *held,
             ..common
         }),
-        Event::DuplicateRefused { device, other, certificate, what } => Some(v1::Alarm {
+        Event::DuplicateRefused { device, other, certificate, what, pauses } => Some(v1::Alarm {
             kind: v1::AlarmKind::Duplicate.into(),
             device: Some(device_message(device)),
             other: match other {
@@ -50,8 +50,12 @@ pub(in crate::grpc) fn alarm(entry: &Arc<Entry>) -> Option<v1::Alarm> {
                 Clash::Key => v1::Clash::Key,
                 Clash::Serial => v1::Clash::Serial,
                 Clash::Prime => v1::Clash::Prime,
+                Clash::Nonce => v1::Clash::Nonce,
+                Clash::KeyStart => v1::Clash::KeyStart,
+                Clash::KeyEnd => v1::Clash::KeyEnd,
             }
             .into(),
+            product_paused: *pauses,
             ..common
         }),
         _ => None,

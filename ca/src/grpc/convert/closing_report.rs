@@ -11,7 +11,7 @@ use super::work_order::work_order;
 
 pub(in crate::grpc) fn closing_begin(documents: &ClosingDocuments) -> v1::GetClosingReportResponse {
     let begin = v1::ClosingReportBegin {
-        work_order: Some(work_order(documents.order())),
+        work_order: Some(work_order(documents.order(), None)),
         signer: Bytes::copy_from_slice(documents.signer()),
         signed_at: Some(timestamp(documents.signed_at())),
     };

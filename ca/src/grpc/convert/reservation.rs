@@ -10,7 +10,7 @@ use proto::v1;
 use store::ReservationFilter;
 
 use super::time::{positive_duration, timestamp};
-use super::{bad, request_id, work_order, work_order_id};
+use super::{bad, request_id, work_order_id};
 
 pub(in crate::grpc) fn reservation_id(text: &str) -> Result<ReservationId, Refused> {
     text.parse().map_err(|error| bad("reservation", error))
@@ -52,11 +52,15 @@ pub(in crate::grpc) fn reservation_filter(
     Ok(ReservationFilter { work_order, only_out: message.only_out })
 }
 
-pub(in crate::grpc) fn reserved(reserved: &Reserved, now: SystemTime) -> v1::ReserveUnitsResponse {
+pub(in crate::grpc) fn reserved(
+    reserved: &Reserved,
+    order: v1::WorkOrder,
+    now: SystemTime,
+) -> v1::ReserveUnitsResponse {
     v1::ReserveUnitsResponse {
         reservation: Some(reservation(&reserved.reservation, now)),
         serials: texts(&reserved.serials),
-        work_order: Some(work_order(&reserved.order)),
+        work_order: Some(order),
         now: Some(timestamp(now)),
     }
 }

@@ -10,7 +10,7 @@ use identity::DeviceSerial;
 use ledger::DeviceState;
 use proto::v1;
 
-use super::{bad, device_id, remark, timestamp, work_order, work_order_id};
+use super::{bad, device_id, remark, timestamp, work_order_id};
 
 pub(in crate::grpc) fn units_asked(message: &v1::GetUnitsRequest) -> Result<UnitsAsked, Refused> {
     if message.serials.len() > UNITS_MAX {
@@ -30,11 +30,16 @@ pub(in crate::grpc) fn units_asked(message: &v1::GetUnitsRequest) -> Result<Unit
     Ok(UnitsAsked::OfManifest { after })
 }
 
-pub(in crate::grpc) fn units(units: &Units, caller: &Caller, now: SystemTime) -> v1::GetUnitsResponse {
+pub(in crate::grpc) fn units(
+    units: &Units,
+    order: v1::WorkOrder,
+    caller: &Caller,
+    now: SystemTime,
+) -> v1::GetUnitsResponse {
     v1::GetUnitsResponse {
         units: units.units.iter().map(unit).collect(),
         more: units.more,
-        work_order: Some(work_order(&units.order)),
+        work_order: Some(order),
         station: caller.station().map(ToString::to_string).unwrap_or_default(),
         now: Some(timestamp(now)),
     }

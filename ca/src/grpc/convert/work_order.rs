@@ -1,6 +1,7 @@
 //! Work orders.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use authority::Refused;
 use identity::{DeviceIdError, DeviceSerial, PrincipalName, ProfileName, SerialPattern};
@@ -98,7 +99,8 @@ fn stations(names: &[String]) -> Result<Vec<PrincipalName>, Refused> {
     Ok(stations)
 }
 
-pub(in crate::grpc) fn work_order(order: &WorkOrderFacts) -> v1::WorkOrder {
+/// `paused_since`: since when its product is paused.
+pub(in crate::grpc) fn work_order(order: &WorkOrderFacts, paused_since: Option<SystemTime>) -> v1::WorkOrder {
     let terms = &order.terms;
     let state = match order.state {
         WorkOrderState::Open => v1::WorkOrderState::Open,
@@ -126,6 +128,7 @@ pub(in crate::grpc) fn work_order(order: &WorkOrderFacts) -> v1::WorkOrder {
             Serials::Manifest(serials) => serials.len(),
         },
         created_by: order.created_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        product_paused_at: paused_since.map(timestamp),
     }
 }
 

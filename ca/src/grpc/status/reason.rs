@@ -86,7 +86,11 @@ fn conflict_reason(why: &Conflict) -> Reason {
         Conflict::SerialNotInWorkOrder { .. } => Reason::SerialNotInWorkOrder,
         Conflict::ProductNotInWorkOrder { .. } => Reason::ProductNotInWorkOrder,
         Conflict::DeviceAlreadyIssued(_) | Conflict::UnitMade(_) => Reason::DeviceAlreadyIssued,
-        Conflict::KeyAlreadyUsed => Reason::KeyAlreadyUsed,
+        Conflict::KeyAlreadyUsed | Conflict::KeyOfAnotherUnit { .. } => Reason::KeyAlreadyUsed,
+        Conflict::BrokenGenerator { .. } => Reason::BrokenGenerator,
+        Conflict::ProductPaused { .. } => Reason::ProductPaused,
+        Conflict::NoSuchProduct(_) => Reason::ProductNotFound,
+        Conflict::ProductNotPaused { .. } => Reason::ProductNotPaused,
         Conflict::SharedPrime => Reason::KeyWeak,
         Conflict::SerialNumberTaken => Reason::SerialNumberTaken,
         Conflict::NoSuchStation(_) => Reason::StationUnknown,
@@ -123,6 +127,7 @@ fn flaw_reason(flaw: UnitFlaw) -> Reason {
         UnitFlaw::KeyBlocked => Reason::KeyBlocked,
         UnitFlaw::KeyAlreadyUsed => Reason::KeyAlreadyUsed,
         UnitFlaw::ProfileForbids => Reason::ProfileForbids,
+        UnitFlaw::BrokenGenerator => Reason::BrokenGenerator,
     }
 }
 

@@ -21,6 +21,7 @@ pub struct Figures {
     pub issued: Vec<(String, u64)>,
     pub refused: Vec<(&'static str, u64)>,
     pub shared_primes: u64,
+    pub products_paused: Vec<String>,
     pub repeated_alarms: u64,
     pub revoked_siblings: u64,
     pub issuers_compromised: Vec<(String, u64)>,
@@ -58,6 +59,8 @@ impl Collector for FiguresCollector {
         out.counters("refused", "Requests refused, by reason", "reason", &figures.refused)?;
         let text = "How often an RSA key was found to share a prime with another one";
         out.counter("shared_primes", text, figures.shared_primes)?;
+        let paused = figures.products_paused.len() as f64;
+        out.gauge("products_paused", "Products for which no birth certificate is issued", paused)?;
         let text = "Refusals that were not recorded as alarms, because many of the same caller were";
         out.counter("alarms_repeated", text, figures.repeated_alarms)?;
         let text = "How often a cloned device showed a certificate that was revoked unused";

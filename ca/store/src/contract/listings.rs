@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use identity::{DeviceId, IssuerName, Principal, PrincipalName, Product, Role};
 use ledger::{
-    AlarmKind, DeviceFacts, DeviceState, Entry, EntryNumber, JobFacts, JobId, ReservationFacts,
+    AlarmKind, DeviceFacts, DeviceState, Entry, EntryNumber, JobFacts, JobId, ProductFacts, ReservationFacts,
     ReservationId, ReservedUnit, RotationFacts, Selection, WorkOrderFacts, WorkOrderId,
 };
 
-use crate::{CertificateRecord, Cursor, Page, PrincipalRecord, Result, SelectionPage, Survey};
+use crate::{CertificateRecord, Cursor, Page, PrincipalRecord, ProductRecord, Result, SelectionPage, Survey};
 
 /// Rows of the ledger. Single rows are read at once; pages may block a thread of the runtime's pool.
 ///
@@ -25,6 +25,12 @@ use crate::{CertificateRecord, Cursor, Page, PrincipalRecord, Result, SelectionP
 pub trait Listings: Send + Sync + 'static {
     /// The device as of now; `None`: it has no birth certificate.
     async fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>>;
+
+    /// A product as of now; `None`: no work order was ever made for it.
+    async fn product(&self, product: &Product) -> Result<Option<ProductRecord>>;
+
+    /// The products that are paused, in order of their names. From memory.
+    fn paused_products(&self) -> Vec<ProductFacts>;
 
     /// Devices in order of their ids. A projected listing. A page may be shorter than `limit` and still have
     /// a next one.

@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{
-    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
+    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, Product, RequestId, Role, SerialNumber,
 };
 use ledger::{
     AlarmKind, CertificateStatus, Command, DeviceFacts, Entry, EntryNumber, Intent, JobFacts, JobId,
-    PreflightDecision, ReservationFacts, ReservationId, ReservedUnit, RotationFacts, Selection, View,
-    WorkOrderFacts, WorkOrderId,
+    PreflightDecision, ProductFacts, ReservationFacts, ReservationId, ReservedUnit, RotationFacts, Selection,
+    View, WorkOrderFacts, WorkOrderId,
 };
 use ledger_log::format;
 use tokio::sync::watch;
@@ -23,9 +23,9 @@ use super::last_seen::End;
 use super::{LogStore, PROJECTION_CLOSE_MAX};
 use crate::{
     CertificateRecord, ChangePosition, Cursor, DeviceFilter, Ledger, Listings, Page, Preflight,
-    PrincipalRecord, Recorded, ReservationFilter, Result, RevocationChange, RevokedPage, SelectionPage,
-    ShardState, Status, StatusRecord, StoreError, StoreMetrics, Survey, Unaccounted, Verdict, page,
-    selection,
+    PrincipalRecord, ProductRecord, Recorded, ReservationFilter, Result, RevocationChange, RevokedPage,
+    SelectionPage, ShardState, Status, StatusRecord, StoreError, StoreMetrics, Survey, Unaccounted, Verdict,
+    page, selection,
 };
 
 #[async_trait]
@@ -39,7 +39,7 @@ impl Ledger for LogStore {
         Ok(match self.shared.view(|rows| ledger::preflight(rows, intent, now))? {
             Err(conflict) => Preflight::Refused(conflict),
             Ok(PreflightDecision::Clear) => Preflight::Clear,
-            Ok(PreflightDecision::Alarm(conflict)) => Preflight::Alarm(conflict),
+            Ok(PreflightDecision::Alarm { conflict, pauses }) => Preflight::Alarm { conflict, pauses },
             Ok(PreflightDecision::Replay(entry)) => {
                 Preflight::Answered(Recorded { entry: self.shared.entries.get(entry)?, replayed: true })
             }
@@ -222,6 +222,19 @@ impl Listings for LogStore {
 
     async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>> {
         self.shared.view(|rows| rows.work_order(work_order))
+    }
+
+    async fn product(&self, product: &Product) -> Result<Option<ProductRecord>> {
+        let Some(facts) = self.shared.view(|rows| rows.product(product))? else { return Ok(None) };
+        let entry = |number| self.shared.entries.get(number);
+        let paused_by = facts.pause.map(|pause| entry(pause.entry)).transpose()?;
+        let resumed_by = facts.pause.and_then(|pause| pause.resumed).map(entry).transpose()?;
+        Ok(Some(ProductRecord { product: facts.product, paused_by, resumed_by }))
+    }
+
+    fn paused_products(&self) -> Vec<ProductFacts> {
+        let index = self.shared.index.read();
+        index.products.values().filter(|facts| facts.paused().is_some()).cloned().collect()
     }
 
     async fn work_orders(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<WorkOrderFacts>> {

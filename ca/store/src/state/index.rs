@@ -1,4 +1,4 @@
-//! The exact index: in memory, about 110 bytes a device, rebuilt from the ledger at every start.
+//! The exact index: in memory, about 150 bytes a device, rebuilt from the ledger at every start.
 //!
 //! A table has 32 bits of a keyed hash and a row's number; the entry is read to be sure. Rows of certificates
 //! and devices have 32 more bits: 64 keyed bits find a row that is known to exist, and a status, without a
@@ -10,16 +10,18 @@ mod reservations;
 mod rows;
 mod tags;
 mod times;
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use identity::{DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
+use identity::{DeviceId, IssuerName, Principal, PrincipalName, Product, RequestId, Role, SerialNumber};
 use ledger::{
     CertificateStatus, DeviceChange, DeviceFlags, Effect, Entry, EntryNumber, Holder, PrincipalFacts,
-    StatusChange, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms, effects,
+    ProductFacts, StatusChange, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    effects,
 };
 
 use ledger_log::format::{
@@ -40,6 +42,8 @@ pub(super) struct Index {
     devices: Tags,
     serial_numbers: Tags,
     keys: Tags,
+    /// Rows of birth certificates.
+    traces: Tags,
     requests: Tags,
     device_rows: Vec<DeviceRow>,
     pub(super) certificates: Certificates,
@@ -47,6 +51,7 @@ pub(super) struct Index {
     work_orders: Vec<WorkOrderFacts>,
     /// Those that wait for the rest of their manifests.
     incomplete_orders: BTreeSet<WorkOrderId>,
+    pub(super) products: BTreeMap<Product, ProductFacts>,
     pub(super) reservations: Reservations,
     pub(super) principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: BTreeMap<IssuerName, u32>,
@@ -71,12 +76,14 @@ impl Index {
             devices: Tags::default(),
             serial_numbers: Tags::default(),
             keys: Tags::default(),
+            traces: Tags::default(),
             requests: Tags::default(),
             device_rows: Vec::new(),
             certificates: Certificates::default(),
             jobs: Jobs::default(),
             work_orders: Vec::new(),
             incomplete_orders: BTreeSet::new(),
+            products: BTreeMap::new(),
             reservations: Reservations::default(),
             principals: BTreeMap::new(),
             issuers: BTreeMap::new(),
@@ -135,6 +142,9 @@ impl Index {
                 let hash = self.hash(DeviceName::from(device));
                 self.bear(hash, self.device_at(hash), work_order, number);
             }
+            Effect::TracesLeft { device, traces, .. } => {
+                self.enter_traces(device.product.as_str(), traces, self.certificates.last());
+            }
             Effect::ReservationChanged(change) => self.change_reservations(entry.number, change),
             Effect::DeviceChanged { device, change } => {
                 self.change(self.device_row(device.into()), change, number);
@@ -157,6 +167,12 @@ impl Index {
                 if last {
                     self.incomplete_orders.remove(&work_order);
                 }
+            }
+            Effect::ProductPaused(product) => {
+                self.products.get_mut(product).into_iter().for_each(|known| known.pause(entry));
+            }
+            Effect::ProductResumed(product) => {
+                self.products.get_mut(product).into_iter().for_each(|known| known.resume(entry));
             }
             Effect::UnitGivenUp { work_order, device } => self.give_up(device, work_order, entry.number),
             Effect::WorkOrderChanged { work_order, state } => {
@@ -191,6 +207,8 @@ impl Index {
             self.incomplete_orders.insert(work_order);
         }
         self.work_orders.push(order);
+        let product = || ProductFacts::of(terms.product.clone());
+        self.products.entry(terms.product.clone()).or_insert_with(product);
     }
 
     /// The device that owns the certificate entered last has a birth certificate: its first, or, if it has a
@@ -260,9 +278,10 @@ impl Index {
         self.times.enter(summary.number, summary.at_ms);
         self.enter_request(summary.caller, summary.request, number);
         match &summary.event {
-            SummaryEvent::BirthIssued { work_order, certificate } => {
+            SummaryEvent::BirthIssued { work_order, certificate, traces } => {
                 self.take_reserved(summary.device, *work_order);
                 self.enter_certificate_of(position, certificate, number);
+                self.enter_traces(summary.device.product, traces, self.certificates.last());
                 position = Some(self.bear(hash, position, *work_order, number));
             }
             SummaryEvent::UnitConfirmed { work_order, serial_number } => {

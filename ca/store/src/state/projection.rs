@@ -72,7 +72,7 @@ impl<'a> NewRows<'a> {
 
     fn add_summary(&mut self, summary: &EntrySummary<'_>) {
         match &summary.event {
-            SummaryEvent::BirthIssued { work_order, certificate } => {
+            SummaryEvent::BirthIssued { work_order, certificate, .. } => {
                 self.bear(summary.device, *work_order, summary.number);
                 self.expires(certificate.not_after_s, summary.number);
             }

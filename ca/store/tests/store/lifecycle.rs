@@ -65,7 +65,10 @@ pub(crate) async fn cloned_flash_is_found_out_and_held(bench: Bench) {
     let mut fork = bench.enrol(1, cloned, 602);
     let head = bench.store.head().0;
     // Nothing is signed twice for it: once it is on record, it is foreseen.
-    assert!(matches!(bench.store.preflight(&intent(&fork)).await.unwrap(), Preflight::Alarm(_)));
+    assert!(matches!(
+        bench.store.preflight(&intent(&fork)).await.unwrap(),
+        Preflight::Alarm { pauses: false, .. }
+    ));
     for _ in 0..10 {
         assert_eq!(bench.ask(fork.clone()).await.unwrap_err(), forked);
     }
@@ -124,7 +127,7 @@ pub(crate) async fn a_birth_certificate_that_enrols_again_is_an_alarm(bench: Ben
 pub(crate) async fn duplicates_are_recorded_once(bench: Bench) {
     bench.one_unit().await;
     for _ in 0..3 {
-        assert_eq!(bench.ask(bench.birth(1, 2, 501)).await.unwrap_err(), Conflict::KeyAlreadyUsed);
+        assert!(is_key_of_another(&bench.ask(bench.birth(1, 2, 501)).await.unwrap_err()));
         let taken = Conflict::DeviceAlreadyIssued(device(1));
         assert_eq!(bench.ask(bench.birth(1, 1, 502)).await.unwrap_err(), taken);
     }
@@ -191,7 +194,7 @@ pub(crate) async fn a_retired_device_never_returns(bench: Bench) {
     assert_eq!(bench.ask(bench.birth(1, 1, 501)).await.unwrap_err(), retired);
     assert_eq!(bench.ask(bench.enrol(1, birth, 9)).await.unwrap_err(), retired);
     for key in [501, 600] {
-        assert_eq!(bench.ask(bench.birth(1, 2, key)).await.unwrap_err(), Conflict::KeyAlreadyUsed);
+        assert!(is_key_of_another(&bench.ask(bench.birth(1, 2, key)).await.unwrap_err()));
     }
     assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state(), DeviceState::Retired);
 }

@@ -115,6 +115,7 @@ pub(crate) async fn serials_that_begin_with_one_another_are_listed_in_order(benc
                     made_at: None,
                     shift: String::new(),
                     operator: String::new(),
+                    traces: GeneratorTraces::default(),
                 },
                 certificate,
             };

@@ -20,6 +20,7 @@ pub(crate) async fn agree(bench: &Bench, History(state, serial_numbers): &Histor
     certificates_agree(bench, state, serial_numbers).await;
     devices_and_orders_agree(bench, state).await;
     reservations_agree(bench, state).await;
+    products_agree(bench, state).await;
 }
 
 pub(crate) async fn random_history(bench: &Bench) -> History {
@@ -77,14 +78,24 @@ pub(crate) async fn random_history(bench: &Bench) -> History {
 }
 
 /// Any command, about a unit that was issued or about another.
+#[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of command")]
 fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumber)]) -> Command {
     let serial = random.random_range(1..60_u64);
     let order = random.random_range(1..3_u64);
     let some = issued.get(random.random_range(0..issued.len().max(1))).copied();
     let (whose, certificate) = some.unwrap_or_else(|| (serial, serial_number(0)));
     let id = device(whose);
-    match random.random_range(0..34) {
-        0..=4 => bench.birth(order, serial, 100 + random.random_range(0..80_u64)),
+    match random.random_range(0..37) {
+        0..=4 => {
+            let mut birth = bench.birth(order, serial, 100 + random.random_range(0..80_u64));
+            if let Action::Issue { subject: IssuanceSubject::Birth { traces: shown, .. }, .. } =
+                &mut birth.action
+                && random.random_range(0..8) == 0
+            {
+                shown.nonce = traces(100 + random.random_range(0..80_u64)).nonce;
+            }
+            birth
+        }
         5 => bench.confirm(order, whose, certificate),
         6 => bench.scrap(order, whose),
         7..=10 => bench.enrol(whose, certificate, 300 + random.random_range(0..80_u64)),
@@ -138,6 +149,16 @@ fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumb
             bench.operate(Action::WithdrawReservation(reservation))
         }
         28..=31 => manifest_or_give_up(bench, random, serial),
+        32..=34 => match random.random_range(0..4) {
+            0 => bench.operate(Action::PauseProduct(device(1).product)),
+            _ => {
+                // Of all pauses that there may be, the last one is not the least likely.
+                let paused = bench.store.paused_products().first().and_then(|known| known.paused());
+                let pause =
+                    paused.map_or_else(|| EntryNumber(random.random_range(1..50)), |paused| paused.entry);
+                bench.operate(Action::ResumeProduct { product: device(1).product, pause })
+            }
+        },
         _ => {
             let work_order = WorkOrderId(order);
             bench.operate(match random.random_range(0..3) {
@@ -264,6 +285,17 @@ async fn devices_and_orders_agree(bench: &Bench, state: &Overlay<EmptyView>) {
         assert!(order.counts.issued >= order.counts.confirmed + order.counts.scrapped);
         assert_ne!(order.state, WorkOrderState::Closed);
     }
+}
+
+async fn products_agree(bench: &Bench, state: &Overlay<EmptyView>) {
+    let product = device(1).product;
+    let Ok(model) = state.product(&product);
+    let (model, record) = (model.unwrap(), bench.store.product(&product).await.unwrap().unwrap());
+    let pause = model.pause.expect("a random history pauses it");
+    assert_eq!(record.paused_by.map(|entry| entry.number), Some(pause.entry));
+    assert_eq!(record.resumed_by.map(|entry| entry.number), pause.resumed);
+    let paused: Vec<_> = model.paused().map(|_| model.clone()).into_iter().collect();
+    assert_eq!(bench.store.paused_products(), paused);
 }
 
 async fn reservations_agree(bench: &Bench, state: &Overlay<EmptyView>) {

@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{
-    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role,
+    DeviceId, DeviceSerial, IssuerName, KeyFingerprint, Principal, PrincipalName, Product, RequestId, Role,
     SerialNumber,
 };
 use ledger::{
     AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Entry, EntryNumber, Event, HoldFacts,
-    Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, ReservationFacts, ReservationId, ReservedUnit,
-    View, WorkOrderFacts, WorkOrderId,
+    Holder, JobFacts, JobId, PrincipalFacts, ProductFacts, RequestFacts, ReservationFacts, ReservationId,
+    ReservedUnit, Trace, View, WorkOrderFacts, WorkOrderId,
 };
 
 use super::super::entries::Entries;
@@ -192,6 +192,16 @@ impl View for Rows<'_> {
         self.certificate_where(self.index.keys.find(self.index.hash(key)), |entry| {
             entry.event.certificate().is_some_and(|certificate| certificate.key == *key)
         })
+    }
+
+    fn trace(&self, trace: &Trace<'_>) -> Result<Option<CertificateFacts>> {
+        self.certificate_where(self.index.traces.find(self.index.trace_hash(trace)), |entry| {
+            matches!(&entry.event, Event::BirthIssued { device, traces, .. } if trace.is_of(device, traces))
+        })
+    }
+
+    fn product(&self, product: &Product) -> Result<Option<ProductFacts>> {
+        Ok(self.index.products.get(product).cloned())
     }
 
     fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>> {
