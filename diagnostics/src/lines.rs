@@ -104,6 +104,11 @@ impl Lines {
         }
     }
 
+    /// Whether everything is written.
+    pub fn is_idle(&self) -> bool {
+        self.shared.state.lock().is_empty()
+    }
+
     /// Lines lost since the start.
     pub fn lost(&self) -> u64 {
         self.shared.lost.load(Ordering::Relaxed)

@@ -74,6 +74,12 @@ pub(crate) enum Command {
     /// units that wait have their certificates, or with Ctrl-C.
     #[command(after_help = FINISH_HELP)]
     Finish(FinishArguments),
+    /// Write the labels of units that have passed, from the journal alone.
+    ///
+    /// A label that is there already is not written again. Units whose certificate the journal does not have
+    /// are named: another station made them, or this one had another journal then.
+    #[command(after_help = LABELS_HELP)]
+    Labels(LabelsArguments),
     /// Print what became of all units, from the journal alone.
     #[command(after_help = REPORT_HELP)]
     Report(ReportArguments),
@@ -104,6 +110,7 @@ impl Arguments {
             | Command::GiveUp(UnitArguments { json, .. })
             | Command::Reconcile(ReconcileArguments { json, .. })
             | Command::Finish(FinishArguments { output: Output { json, .. }, .. })
+            | Command::Labels(LabelsArguments { json, .. })
             | Command::Report(ReportArguments { json, .. })
             | Command::Doctor(DoctorArguments { json, .. }) => *json,
             Command::Completions { .. } => false,
@@ -295,6 +302,20 @@ pub(crate) struct DoctorArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct LabelsArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Only of this work order.
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
+    pub(crate) work_order: Option<String>,
+    /// Print the result as one JSON object; errors too, on stderr.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The directory; it is made if it is missing.
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Common {
     /// The station's configuration.
     #[arg(long, value_name = "FILE", env = "TOUCHMARK_STATION_CONFIG")]
@@ -306,6 +327,17 @@ pub(crate) struct Output {
     /// Add one JSON object a unit to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// Write the label of each unit that passed to this directory: a QR code as SVG and PNG, and a line of
+    /// labels.csv.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Show the run on the whole terminal [default: `screen` of station.toml]; plain lines where standard
+    /// error is no terminal of 80 columns and 24 lines.
+    #[arg(long, conflicts_with_all = ["plain", "json"])]
+    pub(crate) screen: bool,
+    /// Show the run in plain lines, also where station.toml wants the screen.
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
     #[arg(long)]
     pub(crate) json: bool,
@@ -385,6 +417,20 @@ Exit status: see touchmark-station --help.
 Example:
   touchmark-station finish --config station.toml --work-order wo-000017 --slots 4 \\
       --link 'tcp:bench-3:40{slot:02}'";
+
+const LABELS_HELP: &str = "\
+A label is PRODUCT_SERIAL.svg and PRODUCT_SERIAL.png: a QR code, and the serial number below it. A
+serial number with characters other than A-Z, 0-9 and - is written with - in their place and a
+digest behind it. labels.csv has a line for each: serial, product, certificate_serial,
+key_fingerprint, code (the text of the QR code), svg, png. The text is
+  TM1:CERTIFICATE:KEY:PRODUCT/SERIAL
+CERTIFICATE is the serial number of the birth certificate, KEY the SHA-256 of its public key
+(SubjectPublicKeyInfo), both hexadecimal. A rework adds a line and replaces the pictures.
+
+Exit status: see touchmark-station --help. 6: units have no label.
+
+Example:
+  touchmark-station labels --config station.toml --work-order wo-000017 labels";
 
 const REPORT_HELP: &str = "\
 Exit status: see touchmark-station --help. 0 also when units failed: the report says which.
@@ -510,6 +556,12 @@ station.toml:
   pause-after-failures = 3  so many failures in a row with one reason pause the line; 0 never
   metrics = \"ADDRESS:PORT\"  where a run serves its figures (docs/metrics.md), in plain HTTP at
                             /metrics; a port alone is on the loopback; nowhere unless it is set
+  on-fail = \"bell\"         what happens when a unit fails: the terminal's bell, or a command as a list,
+                            [\"PROGRAM\", \"ARGUMENT\"], which may take 10 s; no shell takes part. It
+                            is told in TOUCHMARK_SERIAL, _SLOT, _REASON, _MESSAGE, _PRODUCT and
+                            _WORK_ORDER
+  screen = false            whether a run is shown on the whole terminal; --screen and --plain
+                            override it
   Paths are relative to the file. TOUCHMARK_STATION_SERVER, TOUCHMARK_STATION_CREDENTIALS,
   TOUCHMARK_STATION_JOURNAL, TOUCHMARK_STATION_MODE, TOUCHMARK_STATION_SCANNER and
   TOUCHMARK_STATION_METRICS override it.

@@ -4,6 +4,7 @@ mod doctor;
 mod failure;
 mod finish;
 mod intake;
+mod labels;
 mod limits;
 mod order;
 mod output;
@@ -37,7 +38,7 @@ use crate::metrics::{Exporter, Figures};
 use crate::mode::Mode;
 use crate::offline::{self, Deferrals, Offline};
 use crate::report::milliseconds;
-use crate::scan::is_at_the_keyboard;
+use crate::scan::{Keyboard, is_at_the_keyboard};
 use crate::session::{Limits, ProvisioningBundle, Refusal};
 use crate::slot::LineContext;
 use crate::stock::{OrderRoom, ReserveTerms, Stock};
@@ -60,6 +61,7 @@ pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Comp
         Command::GiveUp(arguments) => unit_end::run(UnitEnd::GiveUp, arguments, console).await,
         Command::Reconcile(arguments) => reconcile::run(arguments, console).await,
         Command::Finish(arguments) => finish::run(arguments, console).await,
+        Command::Labels(arguments) => labels::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Completions { shell } => {
@@ -168,9 +170,16 @@ impl Station {
             can_pause: job.can_pause && is_at_the_keyboard(),
         };
         let (supply, intake, slots, known) = (job.supply, job.intake, job.slots, job.known.units);
-        let line = Line { context, supply, intake, slots, known, stop, pausing };
+        // Where units are scanned, the keyboard is taken already.
+        let is_scanned = matches!(intake, Intake::Scans(_));
+        let wants_keys = output.shows_screen() && pausing.can_pause;
+        let keyboard =
+            if wants_keys && !is_scanned { Keyboard::take().map_err(Failure::Scanner)? } else { None };
+        let reads_keys = wants_keys && (is_scanned || keyboard.is_some());
+        let line = Line { context, supply, intake, slots, known, stop, pausing, operator: None };
         let _exporter = self.exporter(&output.console).await;
-        let summary = output.follow(line, total, &self.figures).await;
+        let summary = output.follow(line, total, &self.figures, reads_keys).await;
+        drop(keyboard);
         watch.abort();
         summary
     }

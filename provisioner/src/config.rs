@@ -14,6 +14,7 @@ use crate::link::{LinkLimits, damage_pause};
 use crate::metrics::MetricsAddress;
 use crate::mode::Mode;
 use crate::offline::Offline;
+use crate::on_fail::OnFail;
 use crate::scan::{ScannerPort, SlotCodes};
 use crate::session::Limits;
 use crate::stock::ReserveTerms;
@@ -48,6 +49,9 @@ pub(crate) struct BenchSettings {
     pub(crate) probe_interval: Duration,
     /// So many failures in a row with one reason pause the line; 0 never.
     pub(crate) pause_after_failures: u32,
+    /// Whether a run is shown on the whole terminal.
+    pub(crate) has_screen: bool,
+    pub(crate) on_fail: OnFail,
 }
 
 /// The fields of `station.toml`, which `provision --help` describes. Paths are relative to the file; the
@@ -153,6 +157,8 @@ impl BenchSettings {
         let probe_interval = Duration::from_millis(fields.number("probe-interval-ms", 50..=60_000, 1_000));
         let pause_after_failures = fields.number("pause-after-failures", 0..=1_000, 3);
         let pause_after_failures = u32::try_from(pause_after_failures).unwrap_or_default();
+        let has_screen = fields.flag("screen");
+        let on_fail = fields.on_fail();
         Self {
             mode,
             scanner,
@@ -161,6 +167,8 @@ impl BenchSettings {
             confirms_slot,
             probe_interval,
             pause_after_failures,
+            has_screen,
+            on_fail,
         }
     }
 }
@@ -203,6 +211,31 @@ impl<E: Fn(&str) -> Option<String>> Fields<E> {
             self.mistakes.push(format!("{key} must be a list of texts in quotes, [\"A\", \"B\"]"));
             Vec::new()
         })
+    }
+
+    fn on_fail(&mut self) -> OnFail {
+        match self.table.get("on-fail") {
+            None => OnFail::Nothing,
+            Some(toml::Value::String(text)) if text == "bell" => {
+                self.table.remove("on-fail");
+                OnFail::Bell
+            }
+            Some(toml::Value::Array(_)) => match self.texts("on-fail") {
+                command if command.first().is_some_and(|program| !program.is_empty()) => {
+                    OnFail::Command(command)
+                }
+                _ => self.wrong_on_fail(),
+            },
+            Some(_) => self.wrong_on_fail(),
+        }
+    }
+
+    fn wrong_on_fail(&mut self) -> OnFail {
+        self.table.remove("on-fail");
+        self.mistakes.push(
+            "on-fail is \"bell\", or a command as a list of texts, [\"PROGRAM\", \"ARGUMENT\"]".to_owned(),
+        );
+        OnFail::Nothing
     }
 
     fn flag(&mut self, key: &str) -> bool {

@@ -6,6 +6,7 @@ mod offline;
 mod pause;
 mod people;
 mod repeats;
+mod requests;
 mod reserved;
 mod rows;
 mod scans;
@@ -15,6 +16,7 @@ mod summary;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use identity::DeviceId;
 use parking_lot::Mutex;
@@ -24,6 +26,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use pause::Pausing;
+pub(crate) use requests::{Operator, Request};
 pub(crate) use rows::RowIntake;
 pub(crate) use scans::ScanIntake;
 pub(crate) use silence::{SilenceMonitor, SilenceVerdict};
@@ -32,9 +35,11 @@ pub(crate) use summary::{Stop, Summary};
 use crate::journal::UnitRecord;
 use crate::report::UnitReport;
 use crate::scan::Bench;
+use crate::screen::Key;
 use crate::slot::LineContext;
 use crate::units::{Next, Supply, Unit};
 use repeats::Repeats;
+use requests::Requests;
 
 pub(crate) struct Line {
     pub(crate) context: LineContext,
@@ -45,6 +50,8 @@ pub(crate) struct Line {
     /// Once cancelled, no further unit is begun; those under way are finished.
     pub(crate) stop: CancellationToken,
     pub(crate) pausing: Pausing,
+    /// Somebody at the screen.
+    pub(crate) operator: Option<Operator>,
 }
 
 /// How units come to the supply.
@@ -74,6 +81,11 @@ pub(crate) enum LineEvent {
         device: DeviceId,
         waiting: bool,
     },
+    /// What a unit does now, in words.
+    Step {
+        slot: usize,
+        doing: &'static str,
+    },
     Ended(Box<UnitReport>),
     /// No device is connected at a slot: it takes no further units in this run.
     Closed {
@@ -84,11 +96,33 @@ pub(crate) enum LineEvent {
     Waiting {
         slot: usize,
         what: String,
+        wait: Wait,
     },
+    /// The unit that ended last at a slot was scrapped.
+    Scrapped {
+        slot: usize,
+    },
+    /// How many reserved units are in hand, and for how long the first of them still are.
+    Reserved(Option<(usize, Duration)>),
+    /// Whether the line is paused.
+    Paused(bool),
+    /// What the operator must answer; `None`: it is answered.
+    Question(Option<String>),
+    /// A key of the screen.
+    Key(Key),
     /// A message for the operator.
     Said(String),
     /// What was typed since the last Enter.
     Typed(String),
+}
+
+/// What a slot waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The unit that has ended may still be there, and no other one was named.
+    Next,
+    /// A unit.
+    Unit,
 }
 
 struct LineShared {
@@ -103,6 +137,9 @@ struct LineShared {
     /// Whether somebody can end a pause.
     can_pause: bool,
     is_paused: AtomicBool,
+    /// Whether keys of the screen are read.
+    reads_keys: bool,
+    requests: Requests,
     /// Supply, bench or pause changed.
     changed: Notify,
     events: mpsc::Sender<LineEvent>,
@@ -128,9 +165,12 @@ impl Line {
             repeats: Mutex::new(Repeats::new(self.pausing.after_failures)),
             can_pause: self.pausing.can_pause,
             is_paused: AtomicBool::new(false),
+            reads_keys: self.operator.as_ref().is_some_and(|operator| operator.reads_keys),
+            requests: Requests::new(&self.intake),
             changed: Notify::new(),
             events,
         });
+        shared.tell_reserved().await;
         let mut feeding = JoinSet::new();
         let mut stand_in = None;
         let mut enter_is_free = self.pausing.can_pause;
@@ -148,27 +188,20 @@ impl Line {
             }
             Intake::Devices { stand_in: device } => stand_in = Some(device),
         }
+        if let Some(operator) = self.operator {
+            if operator.reads_keys && enter_is_free {
+                enter_is_free = false;
+                feeding.spawn(requests::read_keys(Arc::clone(&shared)));
+            }
+            feeding.spawn(requests::carry_out(Arc::clone(&shared), operator.requests));
+        }
         if enter_is_free {
             feeding.spawn(pause::end_on_enter(Arc::clone(&shared)));
         }
         if shared.context.deferrals.are_allowed() {
             feeding.spawn(offline::watch(Arc::clone(&shared)));
         }
-        let mut running = JoinSet::new();
-        for slot in 1..=slots {
-            let shared = Arc::clone(&shared);
-            match stand_in.clone() {
-                Some(stand_in) => running.spawn(shared.run_device_slot(slot, stand_in)),
-                None => running.spawn(shared.run_slot(slot)),
-            };
-        }
-        while let Some(ended) = running.join_next().await {
-            // The journal still has the unit of a slot that panicked as unfinished.
-            if let Err(error) = ended {
-                shared.summary.lock().count_failure("slot-lost", &error.to_string());
-                shared.with_supply(|supply| supply.ended(false));
-            }
-        }
+        shared.run_slots(slots, stand_in).await;
         feeding.shutdown().await;
         if shared.context.deferrals.are_allowed() && !shared.context.ca.is_away() {
             // Units that were under way when the CA came back.
@@ -181,6 +214,25 @@ impl Line {
 }
 
 impl LineShared {
+    /// Runs every slot to its end. `stand_in`: the units say themselves which ones they are.
+    async fn run_slots(self: &Arc<Self>, slots: usize, stand_in: Option<DeviceId>) {
+        let mut running = JoinSet::new();
+        for slot in 1..=slots {
+            let shared = Arc::clone(self);
+            match stand_in.clone() {
+                Some(stand_in) => running.spawn(shared.run_device_slot(slot, stand_in)),
+                None => running.spawn(shared.run_slot(slot)),
+            };
+        }
+        while let Some(ended) = running.join_next().await {
+            // The journal still has the unit of a slot that panicked as unfinished.
+            if let Err(error) = ended {
+                self.summary.lock().count_failure("slot-lost", &error.to_string());
+                self.with_supply(|supply| supply.ended(false));
+            }
+        }
+    }
+
     /// Changes the supply and wakes the slots that wait for it.
     fn with_supply<T>(&self, change: impl FnOnce(&mut Supply) -> T) -> T {
         let changed = change(&mut self.supply.lock());
@@ -228,11 +280,15 @@ impl LineShared {
         self.events.send(LineEvent::Said(text)).await.ok();
     }
 
+    async fn tell_reserved(&self) {
+        self.events.send(LineEvent::Reserved((self.context.stock.in_hand())())).await.ok();
+    }
+
     /// Shows what a slot waits for, if it differs from what is shown.
-    async fn show(&self, slot: usize, shown: &mut String, what: String) {
+    async fn show(&self, slot: usize, shown: &mut String, (what, wait): (String, Wait)) {
         if *shown != what {
             shown.clone_from(&what);
-            self.events.send(LineEvent::Waiting { slot, what }).await.ok();
+            self.events.send(LineEvent::Waiting { slot, what, wait }).await.ok();
         }
     }
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
+use tokio::time::Instant;
+
 use crate::console::Console;
-use crate::line::LineEvent;
+use crate::line::{LineEvent, Request};
 use crate::link::last_words;
 use crate::report::{UnitOutcome, UnitReport};
+use crate::screen::{Key, Screen, View};
 
 pub(crate) enum Progress {
     /// Bars on standard error: one for each slot, and one for all units.
@@ -29,6 +32,14 @@ pub(crate) enum Progress {
     },
     /// Results on standard output; messages for the operator on standard error.
     Json(Console),
+    /// The whole terminal.
+    Screen {
+        view: Box<View>,
+        screen: Box<Screen>,
+        /// Whether something happened since the last picture.
+        has_changed: bool,
+        console: Console,
+    },
 }
 
 impl Progress {
@@ -74,73 +85,116 @@ impl Progress {
         Self::Bars { slots, total, typed, last, console: console.clone() }
     }
 
+    /// Shows a run on the whole terminal.
+    pub(crate) fn on_screen(view: View, console: &Console) -> Self {
+        let screen = Box::new(Screen::enter(console));
+        Self::Screen { view: Box::new(view), screen, has_changed: true, console: console.clone() }
+    }
+
+    /// Waits until the screen is to be drawn again; for ever if there is none.
+    pub(crate) async fn is_due(&mut self) {
+        match self {
+            Self::Screen { screen, .. } => screen.is_due().await,
+            Self::Bars { .. } | Self::Lines { .. } | Self::Json(_) => std::future::pending().await,
+        }
+    }
+
+    /// Draws the screen.
+    pub(crate) fn draw(&mut self) {
+        if let Self::Screen { view, screen, has_changed, console } = self {
+            for text in console.fresh() {
+                *has_changed = true;
+                view.say(text, "");
+            }
+            *has_changed &= !screen.draw(view, *has_changed, Instant::now());
+        }
+    }
+
+    /// Takes a key. Returns what the line is asked to do.
+    pub(crate) fn press(&mut self, key: Key) -> Option<Request> {
+        let Self::Screen { view, screen, has_changed, .. } = self else { return None };
+        *has_changed = true;
+        if key == Key::Redraw {
+            screen.forget();
+        }
+        view.press(key)
+    }
+
+    /// The run takes no further units.
+    pub(crate) fn stop(&mut self) {
+        if let Self::Screen { view, has_changed, .. } = self {
+            *has_changed = true;
+            view.stop();
+        }
+    }
+
     pub(crate) fn show(&mut self, event: &LineEvent) {
-        match (self, event) {
-            (Self::Bars { slots, .. }, LineEvent::Begun { slot, device }) => {
+        match self {
+            Self::Bars { .. } => self.show_in_bars(event),
+            Self::Lines { done, total, console } => show_in_lines(event, done, *total, console),
+            Self::Json(console) => show_as_json(event, console),
+            Self::Screen { view, has_changed, console, .. } => {
+                *has_changed = true;
+                view.take(event, Instant::now());
+                match event {
+                    LineEvent::Said(text) => console.complain(text),
+                    LineEvent::Ended(report) if report.outcome.needs_a_person() => {
+                        console.complain_later(&sentence(report));
+                    }
+                    LineEvent::Closed { slot, detail } => console.complain_later(&closed(*slot, detail)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn show_in_bars(&mut self, event: &LineEvent) {
+        let Self::Bars { slots, total, typed, last, console } = self else { return };
+        match event {
+            LineEvent::Begun { slot, device } => {
                 if let Some(bar) = bar_of(slots, *slot) {
                     bar.enable_steady_tick(TICK);
                     bar.set_message(device.to_string());
                 }
             }
-            (Self::Bars { slots, total, last, console, .. }, LineEvent::Ended(report)) => {
+            LineEvent::Ended(report) => {
                 if let Some(bar) = bar_of(slots, report.slot) {
                     bar.set_message(format!("{} {}", report.device, report.cause));
                 }
                 if let Some(last) = report.slot.checked_sub(1).and_then(|index| last.get_mut(index)) {
                     *last = format!("{} {} | ", report.device, word(report.outcome));
                 }
-                if matches!(report.outcome, UnitOutcome::Failed | UnitOutcome::Unfinished) {
+                if report.outcome.needs_a_person() {
                     console.complain(&sentence(report));
                 }
                 if report.outcome.is_an_end() {
                     total.inc(1);
                 }
             }
-            (Self::Lines { done, total, console }, LineEvent::Ended(report)) => {
-                if report.outcome.is_an_end() {
-                    *done += 1;
-                }
-                let total = total.map(|total| format!("/{total}")).unwrap_or_default();
-                console.complain(&format!("{done}{total} {}", sentence(report)));
-            }
-            (Self::Json(_), LineEvent::Ended(report)) => {
-                if let Ok(json) = report.to_json() {
-                    // Lost lines are counted and reported at the end.
-                    diagnostics::results().put(format!("{json}\n").as_bytes());
-                }
-            }
-            (Self::Bars { slots, .. }, LineEvent::AskedCa { slot, device, waiting }) => {
+            LineEvent::AskedCa { slot, device, waiting } => {
                 if let Some(bar) = bar_of(slots, *slot) {
                     let what = if *waiting { " waiting for the CA" } else { "" };
                     bar.set_message(format!("{device}{what}"));
                 }
             }
-            (
-                Self::Bars { console, .. } | Self::Lines { console, .. },
-                LineEvent::Closed { slot, detail },
-            ) => {
-                console.complain(&format!("slot {slot} takes no units in this run: {detail}"));
-            }
-            (Self::Bars { slots, last, .. }, LineEvent::Waiting { slot, what }) => {
+            LineEvent::Closed { slot, detail } => console.complain(&closed(*slot, detail)),
+            LineEvent::Waiting { slot, what, .. } => {
                 if let Some(bar) = bar_of(slots, *slot) {
                     let last = slot.checked_sub(1).and_then(|index| last.get(index));
                     bar.enable_steady_tick(TICK);
                     bar.set_message(format!("{}{what}", last.map_or("", String::as_str)));
                 }
             }
-            (Self::Lines { console, .. }, LineEvent::Waiting { slot, what }) => {
-                console.complain(&format!("slot {slot}: {what}"));
-            }
-            (
-                Self::Bars { console, .. } | Self::Lines { console, .. } | Self::Json(console),
-                LineEvent::Said(text),
-            ) => console.complain(text),
-            (Self::Bars { typed, .. }, LineEvent::Typed(text)) => {
+            LineEvent::Said(text) => console.complain(text),
+            LineEvent::Typed(text) => {
                 typed.set_message(if text.is_empty() { String::new() } else { format!("scan: {text}") });
             }
-            (Self::Lines { .. } | Self::Json(_), LineEvent::Typed(_))
-            | (Self::Lines { .. } | Self::Json(_), LineEvent::Begun { .. } | LineEvent::AskedCa { .. })
-            | (Self::Json(_), LineEvent::Closed { .. } | LineEvent::Waiting { .. }) => {}
+            LineEvent::Step { .. }
+            | LineEvent::Scrapped { .. }
+            | LineEvent::Reserved(_)
+            | LineEvent::Paused(_)
+            | LineEvent::Question(_)
+            | LineEvent::Key(_) => {}
         }
     }
 
@@ -153,8 +207,41 @@ impl Progress {
     }
 }
 
+fn show_in_lines(event: &LineEvent, done: &mut u64, total: Option<u64>, console: &Console) {
+    match event {
+        LineEvent::Ended(report) => {
+            if report.outcome.is_an_end() {
+                *done += 1;
+            }
+            let total = total.map(|total| format!("/{total}")).unwrap_or_default();
+            console.complain(&format!("{done}{total} {}", sentence(report)));
+        }
+        LineEvent::Closed { slot, detail } => console.complain(&closed(*slot, detail)),
+        LineEvent::Waiting { slot, what, .. } => console.complain(&format!("slot {slot}: {what}")),
+        LineEvent::Said(text) => console.complain(text),
+        _ => {}
+    }
+}
+
+fn show_as_json(event: &LineEvent, console: &Console) {
+    match event {
+        LineEvent::Ended(report) => {
+            if let Ok(json) = report.to_json() {
+                // Lost lines are counted and reported at the end.
+                diagnostics::results().put(format!("{json}\n").as_bytes());
+            }
+        }
+        LineEvent::Said(text) => console.complain(text),
+        _ => {}
+    }
+}
+
 fn bar_of(slots: &[ProgressBar], slot: usize) -> Option<&ProgressBar> {
     slots.get(slot.checked_sub(1)?)
+}
+
+fn closed(slot: usize, detail: &str) -> String {
+    format!("slot {slot} takes no units in this run: {detail}")
 }
 
 fn sentence(report: &UnitReport) -> String {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::labels::Label;
 use crate::line::SilenceVerdict;
 use crate::session::Outcome;
 use crate::slot::UnitResult;
@@ -25,6 +26,9 @@ pub(crate) struct UnitReport {
     /// The stable reason within the cause; empty only when the unit passed or its certificate is deferred.
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// What to do at the bench; for the screen alone.
+    #[serde(skip)]
+    pub(crate) advice: &'static str,
     /// The serial number of its certificate, hexadecimal; absent when it has none.
     pub(crate) certificate_serial: Option<String>,
     pub(crate) ledger_entry: Option<u64>,
@@ -44,6 +48,9 @@ pub(crate) struct UnitReport {
     pub(crate) said: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) columns: BTreeMap<String, String>,
+    /// For the label of a unit that passed; `None` if the journal does not have its certificate.
+    #[serde(skip)]
+    pub(crate) label: Option<Label>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -62,6 +69,11 @@ pub(crate) enum UnitOutcome {
 }
 
 impl UnitOutcome {
+    /// Whether somebody must look at the unit, now or later.
+    pub(crate) fn needs_a_person(self) -> bool {
+        matches!(self, Self::Failed | Self::Unfinished)
+    }
+
     /// Whether the unit is one of those that were to be made.
     pub(crate) fn is_an_end(self) -> bool {
         matches!(self, Self::Passed | Self::Deferred | Self::Failed)
@@ -88,12 +100,17 @@ impl UnitReport {
             _ => UnitOutcome::Failed,
         };
         let certificate = result.progress.certificate.as_ref();
+        let label = match (outcome, certificate) {
+            (UnitOutcome::Passed, Some(certificate)) => Label::new(unit.device.clone(), certificate),
+            _ => None,
+        };
         Self {
             device: unit.device.to_string(),
             outcome,
             cause: result.outcome.name(),
             reason: result.outcome.reason().to_owned(),
             message: result.outcome.to_string(),
+            advice: result.outcome.advice(),
             certificate_serial: result
                 .progress
                 .serial_number()
@@ -107,6 +124,7 @@ impl UnitReport {
             ended_at: OffsetDateTime::from(now).format(&Rfc3339).unwrap_or_default(),
             said: result.said,
             columns: unit.columns,
+            label,
         }
     }
 
@@ -118,6 +136,7 @@ impl UnitReport {
             cause: outcome.name(),
             reason: outcome.reason().to_owned(),
             message: outcome.to_string(),
+            advice: outcome.advice(),
             certificate_serial: None,
             ledger_entry: None,
             slot,
@@ -128,6 +147,7 @@ impl UnitReport {
             ended_at: OffsetDateTime::from(now).format(&Rfc3339).unwrap_or_default(),
             said: String::new(),
             columns: BTreeMap::new(),
+            label: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! One device on the bench: a state machine without I/O. It takes [`Event`]s and returns [`Command`]s, to be
 //! carried out in order: each `Record` is durable before the next command begins (ADR 0012).
 
+mod advice;
 mod events;
 mod exchange;
 mod messages;
@@ -388,7 +389,8 @@ impl Session {
         self.exchange.close();
     }
 
-    fn doing(&self) -> &'static str {
+    /// What the unit does now, in words.
+    pub(crate) fn doing(&self) -> &'static str {
         match self.state {
             State::Fresh | State::Greeting => "saying hello",
             State::Key => "making its key",

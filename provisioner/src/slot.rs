@@ -155,6 +155,13 @@ impl LineContext {
         }
     }
 
+    /// As [`Self::tell`]: what a unit does now.
+    fn tell_step(&self, slot: usize, doing: &'static str) {
+        if let Some(events) = &self.events {
+            events.try_send(LineEvent::Step { slot, doing }).ok();
+        }
+    }
+
     /// Runs the session over a link that is open, if there is one. Opens a broken link again a few times: a
     /// plug was not quite in, or the previous device still ends.
     async fn with_reconnects(
@@ -250,6 +257,7 @@ impl LineContext {
             heard: false,
             steps: self.figures.step_clock(),
             awaits_certificate: false,
+            told: "",
         };
         let outcome = match run.until_it_ends(&mut link).await {
             Outcome::TimedOut { doing, damaged: 0, noise_bytes: 0 } if !run.heard => {

@@ -191,6 +191,12 @@ impl Supply {
         self.hand_out();
     }
 
+    /// A unit that has ended is made again, before others.
+    pub(crate) fn again(&mut self, unit: Unit) {
+        self.in_work = self.in_work.saturating_add(1);
+        self.put_back(unit);
+    }
+
     /// A slot takes no further units. What was assigned to it goes to others.
     pub(crate) fn leave(&mut self, slot: usize) {
         self.idle.remove(&slot);

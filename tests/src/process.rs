@@ -61,6 +61,11 @@ impl Process {
         self.child.id()
     }
 
+    /// Asks it to stop (SIGTERM), and does not wait.
+    pub fn signal_term(&self) {
+        kill_process(self.pid(), Signal::TERM).expect("SIGTERM can be sent");
+    }
+
     /// Its resident memory, from `/proc`.
     pub fn resident_kib(&self) -> u64 {
         status_kib(self.id(), "VmRSS:")

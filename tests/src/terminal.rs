@@ -9,32 +9,44 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{Action, LocalModes, Winsize, tcflow, tcgetattr, tcsetwinsize};
+use vt100::Parser;
 
 use crate::Process;
 
-/// A process whose standard input and standard error are a terminal of its own, 24 lines of 200 columns.
-#[derive(Debug)]
+/// A process whose standard input and standard error are a terminal of its own.
 pub struct Terminal {
     process: Process,
     master: File,
     slave: OwnedFd,
-    shown: Arc<(Mutex<String>, Condvar)>,
+    shown: Arc<(Mutex<Shown>, Condvar)>,
     /// Up to where the output was looked at.
     seen: usize,
 }
 
+struct Shown {
+    /// Everything, without escape sequences.
+    text: String,
+    /// What a terminal makes of it.
+    emulator: Parser,
+}
+
 impl Terminal {
-    /// Starts a command in the foreground of a new terminal. Its standard output is what the command says.
+    /// Starts a command in the foreground of a new terminal of 24 lines of 200 columns. Its standard output
+    /// is what the command says.
     pub fn start(command: &Command, stdout: File) -> Self {
+        Self::sized(command, stdout, (24, 200))
+    }
+
+    /// As [`Self::start`], with so many lines and columns.
+    pub fn sized(command: &Command, stdout: File, (rows, columns): (u16, u16)) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let slave = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
-        let size = Winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&slave, size).unwrap();
+        set_size(&slave, rows, columns);
         // Only a process without a terminal can take one: setsid does, and becomes the command.
         let mut session = Command::new("setsid");
         session.arg("--ctty").arg(command.get_program()).args(command.get_args());
@@ -47,10 +59,14 @@ impl Terminal {
         if let Some(directory) = command.get_current_dir() {
             session.current_dir(directory);
         }
-        session.env("TERM", "xterm").stdin(slave.try_clone().unwrap()).stderr(slave.try_clone().unwrap());
+        if command.get_envs().all(|(name, _)| name != "TERM") {
+            session.env("TERM", "xterm");
+        }
+        session.stdin(slave.try_clone().unwrap()).stderr(slave.try_clone().unwrap());
         let process = Process::start(session.stdout(stdout));
         let master = File::from(master);
-        let shown = Arc::new((Mutex::new(String::new()), Condvar::new()));
+        let shown = Shown { text: String::new(), emulator: Parser::new(rows, columns, 0) };
+        let shown = Arc::new((Mutex::new(shown), Condvar::new()));
         let (output, to) = (master.try_clone().unwrap(), Arc::clone(&shown));
         std::thread::spawn(move || listen(output, &to));
         Self { process, master, slave, shown, seen: 0 }
@@ -73,7 +89,7 @@ impl Terminal {
         let (shown, more) = &*self.shown;
         let mut shown = shown.lock().unwrap();
         loop {
-            if let Some(at) = shown[self.seen..].find(text) {
+            if let Some(at) = shown.text[self.seen..].find(text) {
                 self.seen += at + text.len();
                 return true;
             }
@@ -87,7 +103,74 @@ impl Terminal {
 
     /// Everything that was shown, without escape sequences.
     pub fn shown(&self) -> String {
-        self.shown.0.lock().unwrap().clone()
+        self.shown.0.lock().unwrap().text.clone()
+    }
+
+    /// The lines that are to be seen now, without spaces at their ends.
+    pub fn picture(&self) -> String {
+        self.shown.0.lock().unwrap().picture()
+    }
+
+    /// Waits until what is to be seen is as it must be, and returns it.
+    pub fn pictures(&self, deadline: Duration, is_it: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + deadline;
+        let (shown, more) = &*self.shown;
+        let mut shown = shown.lock().unwrap();
+        loop {
+            let picture = shown.picture();
+            if is_it(&picture) {
+                return picture;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "not within {deadline:?}; to be seen is:\n{picture}");
+            shown = more.wait_timeout(shown, left).unwrap().0;
+        }
+    }
+
+    /// The background of the first place where this is to be seen, and whether it is reversed.
+    pub fn background(&self, text: &str) -> (vt100::Color, bool) {
+        let shown = self.shown.0.lock().unwrap();
+        let screen = shown.emulator.screen();
+        let (_, columns) = screen.size();
+        let mut rows = screen.rows(0, columns).zip(0..);
+        let found = rows
+            .find_map(|(row, number)| Some((number, row.find(text).map(|at| row[..at].chars().count())?)));
+        let (row, column) =
+            found.unwrap_or_else(|| panic!("{text:?} is not to be seen:\n{}", shown.picture()));
+        let cell = screen.cell(row, u16::try_from(column).unwrap()).unwrap();
+        (cell.bgcolor(), cell.inverse())
+    }
+
+    /// Whether the program has the whole terminal (the alternate screen) and hides the cursor.
+    pub fn is_taken(&self) -> (bool, bool) {
+        let shown = self.shown.0.lock().unwrap();
+        (shown.emulator.screen().alternate_screen(), shown.emulator.screen().hide_cursor())
+    }
+
+    /// Waits until the terminal is as before the program: its screen, its cursor, its line editing.
+    pub fn is_given_back(&self, deadline: Duration) {
+        let end = Instant::now() + deadline;
+        while self.is_taken() != (false, false) || !self.is_as_before() {
+            assert!(Instant::now() < end, "the terminal is not given back:\n{}", self.picture());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Changes the size of the window.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        self.shown.0.lock().unwrap().emulator.screen_mut().set_size(rows, columns);
+        set_size(&self.slave, rows, columns);
+    }
+
+    /// Stops the output, as Ctrl-S does, or lets it go on.
+    pub fn stall(&self, stalls: bool) {
+        let action = if stalls { Action::OOff } else { Action::OOn };
+        tcflow(&self.slave, action).unwrap();
+    }
+
+    /// The process.
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Whether the terminal edits lines and echoes, as before the program.
@@ -103,17 +186,31 @@ impl Terminal {
     }
 }
 
-fn listen(mut output: File, shown: &(Mutex<String>, Condvar)) {
+impl Shown {
+    fn picture(&self) -> String {
+        let screen = self.emulator.screen();
+        let rows: Vec<String> =
+            screen.rows(0, screen.size().1).map(|row| row.trim_end().to_owned()).collect();
+        rows.join("\n")
+    }
+}
+
+fn set_size(terminal: &OwnedFd, ws_row: u16, ws_col: u16) {
+    tcsetwinsize(terminal, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+}
+
+fn listen(mut output: File, shown: &(Mutex<Shown>, Condvar)) {
     let mut buffer = [0; 4096];
     let mut escape = false;
     // EIO: the last descriptor of the other side is closed.
     while let Ok(length @ 1..) = output.read(&mut buffer) {
         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
         let mut all = shown.0.lock().unwrap();
+        all.emulator.process(&buffer[..length]);
         for c in text.chars() {
             match (escape, c) {
                 (false, '\u{1b}') => escape = true,
-                (false, c) => all.push(c),
+                (false, c) => all.text.push(c),
                 // An escape sequence ends with a letter.
                 (true, c) => escape = !c.is_ascii_alphabetic(),
             }

@@ -62,6 +62,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "dial",
             "diagnostics",
             "files",
+            "hooks",
             "identity",
             "link",
             "lists",

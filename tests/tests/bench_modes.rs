@@ -435,12 +435,17 @@ impl Bench {
     /// Takes a board away: its program ends as if it had no power.
     fn take_away(&self, slot: usize) {
         std::fs::remove_file(self.fixtures().join(format!("slot-{slot}"))).unwrap();
-        let running =
-            std::fs::read_to_string(self.fixtures().join(format!("pid-{slot}"))).unwrap_or_default();
-        let Some(pid) = running.trim().parse().ok().and_then(Pid::from_raw) else { return };
-        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if command.contains(self.home.path().to_str().unwrap()) {
-            kill_process(pid, Signal::KILL).ok();
+        // A program that starts just now has seen the board and not written its number yet.
+        for _ in 0..30 {
+            let running =
+                std::fs::read_to_string(self.fixtures().join(format!("pid-{slot}"))).unwrap_or_default();
+            if let Some(pid) = running.trim().parse().ok().and_then(Pid::from_raw) {
+                let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                if command.contains(self.home.path().to_str().unwrap()) {
+                    kill_process(pid, Signal::KILL).ok();
+                }
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

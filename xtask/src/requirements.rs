@@ -30,6 +30,8 @@ const REQUIREMENTS: &[(&str, &str, &str)] = &[
     ("buildah", "buildah --version", "container: built and run"),
     ("iproute2", "ip -V", "two_addresses: a network of the test's own"),
     ("iptables", "iptables --version", "two_addresses: an address that answers nothing"),
+    ("zbar-tools", "zbarimg --version", "labels: a code is read as a scanner does"),
+    ("librsvg2-bin", "rsvg-convert --version", "labels: and its SVG as a browser does"),
     ("xfsprogs", "mkfs.xfs -V", "ca: cut the power under XFS"),
 ];
 

@@ -9,6 +9,7 @@ use crate::arguments::PROGRAM;
 use crate::ca::{CaError, advice, exit_status, is_of_tls};
 use crate::config::ConfigError;
 use crate::journal::JournalError;
+use crate::labels::LabelError;
 use crate::link::LinkSpecError;
 use crate::stock::StockError;
 
@@ -31,6 +32,8 @@ pub(crate) enum Failure {
     ListFile { path: PathBuf, source: std::io::Error },
     #[error("the report {path} cannot be written")]
     Report { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Labels(#[from] LabelError),
     #[error(transparent)]
     Link(#[from] LinkSpecError),
     #[error(transparent)]
@@ -101,6 +104,10 @@ impl Failure {
             Self::Usage(_) => (Status::Usage, Some("see touchmark-station provision --help")),
             Self::Report { .. } => (Status::Failed, Some("name a file that can be written: --report FILE")),
             Self::NotConfirmed { .. } => (Status::NotConfirmed, None),
+            Self::Labels(LabelError::Io { .. }) => {
+                (Status::Failed, Some("name a directory that can be written, or make room on its disk"))
+            }
+            Self::Labels(_) => (Status::Failed, None),
             Self::Journal(_)
             | Self::Stock(_)
             | Self::Pattern(_)

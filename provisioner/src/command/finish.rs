@@ -17,7 +17,7 @@ use crate::wire::bundle;
 
 pub(super) async fn run(arguments: FinishArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
-    let mut run_output = RunOutput::open(&arguments.output, console)?;
+    let mut run_output = RunOutput::open(&arguments.output, &station.settings.bench, console)?;
     if arguments.link.to_string().contains("{serial}") {
         let text =
             "a unit says itself which one it is: a link with {serial} cannot be opened before; use {slot}";

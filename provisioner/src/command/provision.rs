@@ -33,7 +33,7 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     let bench = &station.settings.bench;
     // The list is read before anything else, so that a mistyped name costs nothing.
     let source = Source::open(&arguments, mode(&arguments, bench)?)?;
-    let mut run_output = RunOutput::open(&arguments.output, console)?;
+    let mut run_output = RunOutput::open(&arguments.output, bench, console)?;
     let mut order = station.order(&arguments.work_order, !arguments.offline).await?;
     let request = RunRequest {
         source,

@@ -18,7 +18,7 @@ use crate::wire::{bundle, time};
 pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
     let station = station.operated_by(arguments.operator.as_deref());
-    let mut run_output = RunOutput::open(&arguments.output, console)?;
+    let mut run_output = RunOutput::open(&arguments.output, &station.settings.bench, console)?;
     let all = match &arguments.work_order {
         Some(work_order) => vec![work_order.clone()],
         None => work_orders(&station.journal.directory)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use identity::{DeviceId, DeviceSerial};
 use proto::v1::Reason;
 
-use super::{LineEvent, LineShared, SilenceVerdict, Stop};
+use super::{LineEvent, LineShared, SilenceVerdict, Stop, Wait};
 use crate::ca::CA_UNREACHABLE;
 use crate::journal::{UnitEnd, UnitRecord};
 use crate::link::Link;
@@ -23,7 +23,7 @@ impl LineShared {
         loop {
             if scans {
                 let what = "scan the serial number of the next unit".to_owned();
-                self.show(slot, &mut String::new(), what).await;
+                self.show(slot, &mut String::new(), (what, Wait::Next)).await;
             }
             let Some(unit) = self.next_unit(slot).await else { return };
             let present = if scans {
@@ -49,6 +49,7 @@ impl LineShared {
     pub(super) async fn make_and_report(&self, slot: usize, unit: Unit, present: Option<Link>) -> bool {
         // The unit is made even if nobody receives the events.
         let device = unit.device.clone();
+        self.requests.begun(slot);
         self.events.send(LineEvent::Begun { slot, device: device.clone() }).await.ok();
         let known = self.known.lock().get(&device).cloned();
         let result = self.make(&unit, known.as_ref(), slot, present).await;
@@ -66,9 +67,11 @@ impl LineShared {
         let (skipped, verdict) = (self.is_skipped(known.as_ref(), &result), result.verdict);
         self.remember(&unit, &result);
         let was_on_the_bench = result.begun && verdict == SilenceVerdict::Nothing;
+        let ended = unit.clone();
         let report = UnitReport::new(unit, slot, attempts, skipped, self.context.clock.now(), result);
         let last = report.message.clone();
         let passed = matches!(report.outcome, UnitOutcome::Passed | UnitOutcome::Deferred);
+        self.requests.ended(slot, ended, &report);
         self.report(report, was_on_the_bench).await;
         self.with_supply(|supply| supply.ended(passed));
         match verdict {
@@ -98,6 +101,7 @@ impl LineShared {
         let too_many = failure.and_then(|failure| self.repeats.lock().count(failure));
         let message = report.message.clone();
         self.events.send(LineEvent::Ended(Box::new(report))).await.ok();
+        self.tell_reserved().await;
         if let Some(times) = too_many {
             self.pause(times, &cause, &message).await;
         }

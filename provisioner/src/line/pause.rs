@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{LineShared, Stop};
+use super::{LineEvent, LineShared, Stop};
 use crate::mode::Mode;
 use crate::scan::{Chunk, Input, flush_keyboard};
 
@@ -32,8 +32,7 @@ impl LineShared {
             // An Enter from before the pause does not end it.
             flush_keyboard();
         }
-        self.is_paused.store(true, Ordering::SeqCst);
-        self.changed.notify_waiters();
+        self.begin_pause().await;
         self.say(format!(
             "the line is paused: {what}; units that were begun are finished; mend the cause, then press Enter to go on, or Ctrl-C \
              to end the run"
@@ -41,11 +40,19 @@ impl LineShared {
         .await;
     }
 
-    /// Ends a pause. Returns whether there was one.
-    pub(super) fn end_pause(&self) -> bool {
-        let was_paused = self.is_paused.swap(false, Ordering::SeqCst);
+    pub(super) async fn begin_pause(&self) {
+        self.is_paused.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
-        was_paused
+        self.events.send(LineEvent::Paused(true)).await.ok();
+    }
+
+    /// Ends a pause, and says so. Does nothing if there is none.
+    pub(super) async fn end_pause(&self) {
+        if self.is_paused.swap(false, Ordering::SeqCst) {
+            self.changed.notify_waiters();
+            self.events.send(LineEvent::Paused(false)).await.ok();
+            self.say("the line goes on".to_owned()).await;
+        }
     }
 
     /// Waits for the end of a pause. `false`: the line stops.
@@ -78,8 +85,8 @@ pub(super) async fn end_on_enter(shared: Arc<LineShared>) {
     let Ok(mut keyboard) = Input::stdin() else { return };
     while let Some(chunk) = keyboard.next().await {
         let Chunk::Bytes(bytes) = chunk else { continue };
-        if bytes.contains(&b'\n') && shared.end_pause() {
-            shared.say("the line goes on".to_owned()).await;
+        if bytes.contains(&b'\n') {
+            shared.end_pause().await;
         }
     }
 }

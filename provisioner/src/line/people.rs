@@ -9,7 +9,7 @@ use identity::DeviceId;
 
 use super::admission::Admission;
 use super::making::stops_the_line;
-use super::{LineShared, Stop};
+use super::{LineShared, Stop, Wait};
 use crate::journal::UnitRecord;
 use crate::link::Link;
 use crate::report::UnitReport;
@@ -43,7 +43,7 @@ impl LineShared {
                 },
                 Look::Unusable(outcome) => return self.unusable(&outcome),
             };
-            self.show(slot, &mut shown, what).await;
+            self.show(slot, &mut shown, (what, Wait::Unit)).await;
         }
     }
 
@@ -69,7 +69,11 @@ impl LineShared {
         let (mut shown, mut absent) = (String::new(), 0);
         let is_wanted = || !self.supply.lock().is_over();
         loop {
-            let what = match self.look(&mut probe, is_wanted).await? {
+            let look = self.look(&mut probe, is_wanted).await?;
+            if self.requests.is_again(slot) {
+                *before = None;
+            }
+            let what = match look {
                 Look::Absent(why) => {
                     absent += 1;
                     if absent >= ABSENT_MIN {
@@ -88,7 +92,8 @@ impl LineShared {
                 Look::Present(found) => return Some((probe.into_link(), found)),
                 Look::Unusable(outcome) => return self.unusable(&outcome),
             };
-            self.show(slot, &mut shown, what).await;
+            let wait = if before.is_some() { Wait::Next } else { Wait::Unit };
+            self.show(slot, &mut shown, (what, wait)).await;
         }
     }
 
@@ -112,6 +117,7 @@ impl LineShared {
         if let Some(link) = link {
             link.close().await;
         }
+        self.requests.begun(slot);
         self.report(UnitReport::not_begun(name, slot, self.context.clock.now(), &outcome), true).await;
         true
     }
@@ -130,6 +136,7 @@ impl LineShared {
             match self.admission(device).await {
                 Admission::Welcome => {}
                 Admission::Refused(why) => {
+                    self.requests.begun(slot);
                     self.say(format!("slot {slot}: nothing was begun for {device}: {why}")).await;
                     return true;
                 }

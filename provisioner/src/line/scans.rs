@@ -24,41 +24,61 @@ pub(crate) struct ScanIntake {
 
 /// Puts scanned units on the slots, until all inputs have ended, somebody ends them, or the line stops.
 pub(super) async fn feed(shared: Arc<LineShared>, intake: ScanIntake) {
-    let ScanIntake { inputs, mut desk, rules } = intake;
+    let ScanIntake { inputs, mut desk, .. } = intake;
     let (scans, mut queue) = mpsc::channel(SCANS_WAITING_MAX);
     let mut readers = JoinSet::new();
     for (input, is_keyboard) in inputs {
         readers.spawn(read(Arc::clone(&shared), input, is_keyboard, scans.clone()));
     }
     drop(scans);
+    let mut is_over = false;
     loop {
         let scan = tokio::select! {
-            () = shared.stop.cancelled() => return,
+            // The keyboard is read on: a second Ctrl-C comes from it.
+            () = shared.stop.cancelled(), if !is_over => {
+                is_over = true;
+                continue;
+            }
             scan = queue.recv() => scan,
         };
         match scan {
+            Some(Scan::Code(code)) if shared.answered(&code).await => {}
+            Some(Scan::Code(code)) if is_over => {
+                shared.say(format!("{code} was not taken: no more scans are taken")).await;
+            }
             Some(Scan::Code(code)) => {
                 let decision = desk.scanned(&code, &shared.bench.lock(), Instant::now());
-                shared.decided(decision, &mut desk, &rules).await;
+                shared.decided(decision, &mut desk).await;
             }
+            Some(Scan::Enter) if shared.answered("").await => {}
             Some(Scan::Enter) => {
                 let decision = desk.entered();
-                shared.decided(decision, &mut desk, &rules).await;
+                shared.decided(decision, &mut desk).await;
             }
             Some(Scan::Mistake(what)) => shared.say(what).await,
-            Some(Scan::Interrupt) => {}
-            Some(Scan::End) | None => break,
+            Some(Scan::Interrupt | Scan::Key(_)) => {}
+            Some(Scan::End) if is_over => {}
+            // The keyboard is read on: Ctrl-C comes from it.
+            Some(Scan::End) => {
+                is_over = true;
+                shared.scans_end().await;
+            }
+            None => break,
         }
     }
-    shared
-        .say("no more scans are taken; the run ends when the units that were scanned are finished".to_owned())
-        .await;
-    shared.with_supply(|supply| supply.close());
+    if !is_over {
+        shared.scans_end().await;
+    }
 }
 
 /// Reads one input. What is wrong with its bytes is told at once, also while the CA is being asked.
-async fn read(shared: Arc<LineShared>, mut input: Input, is_keyboard: bool, scans: mpsc::Sender<Scan>) {
-    let mut reader = ScanReader::new(is_keyboard);
+pub(super) async fn read(
+    shared: Arc<LineShared>,
+    mut input: Input,
+    is_keyboard: bool,
+    scans: mpsc::Sender<Scan>,
+) {
+    let mut reader = ScanReader::new(is_keyboard).with_keys(is_keyboard && shared.reads_keys);
     loop {
         let deadline = reader.deadline();
         let given_up = async move {
@@ -89,12 +109,18 @@ async fn read(shared: Arc<LineShared>, mut input: Input, is_keyboard: bool, scan
 }
 
 impl LineShared {
+    async fn scans_end(&self) {
+        let what = "no more scans are taken; the run ends when the units that were scanned are finished";
+        self.say(what.to_owned()).await;
+        self.with_supply(|supply| supply.close());
+    }
+
     async fn pass_on(&self, scan: Scan, scans: &mpsc::Sender<Scan>) {
         match scan {
             Scan::Mistake(what) => self.say(what).await,
-            // The signal does what Ctrl-C does in every other command.
-            Scan::Interrupt => {
-                kill_process(getpid(), Signal::INT).ok();
+            Scan::Interrupt => interrupt(),
+            Scan::Key(key) => {
+                self.events.send(LineEvent::Key(key)).await.ok();
             }
             Scan::End => {
                 scans.send(scan).await.ok();
@@ -110,17 +136,16 @@ impl LineShared {
         }
     }
 
-    async fn decided(&self, decision: Decision, desk: &mut Desk, rules: &Rules) {
+    async fn decided(&self, decision: Decision, desk: &mut Desk) {
         match decision {
             Decision::Tell(text) => self.say(text).await,
             Decision::Operator(name) => {
                 self.context.crew.set_operator(&name);
                 self.say(format!("{name} makes the units from now on")).await;
             }
-            Decision::Enter if self.end_pause() => self.say("the line goes on".to_owned()).await,
-            Decision::Enter => {}
+            Decision::Enter => self.end_pause().await,
             Decision::Place(device, slot) => {
-                let Err(why) = self.placed(&device, slot, rules).await else { return };
+                let Err(why) = self.placed(&device, slot).await else { return };
                 let next = if desk.refused(slot) {
                     format!("; slot {slot}: scan another serial number")
                 } else {
@@ -132,9 +157,11 @@ impl LineShared {
     }
 
     /// Puts a unit on a slot, if it may be made. The error says why not.
-    async fn placed(&self, device: &DeviceId, slot: usize, rules: &Rules) -> Result<(), String> {
-        rules.serial(&device.serial)?;
-        rules.link.accepts(device).map_err(|error| error.to_string())?;
+    pub(super) async fn placed(&self, device: &DeviceId, slot: usize) -> Result<(), String> {
+        if let Some(rules) = &self.requests.rules {
+            rules.serial(&device.serial)?;
+        }
+        self.context.link.accepts(device).map_err(|error| error.to_string())?;
         match self.admission(device).await {
             Admission::Welcome => {}
             Admission::Refused(why) => return Err(why),
@@ -148,11 +175,17 @@ impl LineShared {
         if !self.bench.lock().place(slot, device.clone()) {
             return Err(format!("slot {slot} is busy; scan it again when the slot is free"));
         }
+        self.requests.begun(slot);
         self.say(format!("slot {slot} is for {device}")).await;
         let unit = Unit { device: device.clone(), columns: BTreeMap::new(), slot: Some(slot) };
         self.with_supply(|supply| supply.add(unit));
         Ok(())
     }
+}
+
+/// Does what Ctrl-C does in every other command.
+pub(super) fn interrupt() {
+    kill_process(getpid(), Signal::INT).ok();
 }
 
 /// Scans that wait while the CA is asked about the one before: a minute of a fast person.

@@ -89,13 +89,14 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::Wait;
 
     #[test]
     fn each_slot_is_in_one_state_at_a_time() {
         let counts = Family::default();
         let mut slots = Slots::new(counts.clone());
         slots.begin(3);
-        slots.see(&LineEvent::Waiting { slot: 1, what: String::new() });
+        slots.see(&LineEvent::Waiting { slot: 1, what: String::new(), wait: Wait::Unit });
         slots.see(&LineEvent::Begun { slot: 2, device: "cam-2/SN1".parse().unwrap() });
         slots.see(&LineEvent::Closed { slot: 3, detail: String::new() });
         // A slot that there is not.

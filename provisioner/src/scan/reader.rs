@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::screen::Key;
+
 /// Finds the scans in a stream of bytes. What is no scan becomes a mistake with words for the operator.
 #[derive(Debug)]
 pub(crate) struct ScanReader {
     /// A person may type: backspace corrects, Ctrl-C and Ctrl-D alone mean what they mean in a terminal.
     is_keyboard: bool,
+    /// The keys of the screen mean something.
+    knows_keys: bool,
     line: Vec<u8>,
     /// The line was given up; the rest of it is dropped.
     skips: bool,
@@ -28,6 +32,8 @@ pub(crate) enum Scan {
     Enter,
     /// Something that is not taken, and why.
     Mistake(String),
+    /// A key of the screen.
+    Key(Key),
     /// Ctrl-C of a person.
     Interrupt,
     /// Ctrl-D of a person: no more scans come.
@@ -38,6 +44,7 @@ impl ScanReader {
     pub(crate) fn new(is_keyboard: bool) -> Self {
         Self {
             is_keyboard,
+            knows_keys: false,
             line: Vec::new(),
             skips: false,
             after_return: false,
@@ -46,6 +53,11 @@ impl ScanReader {
             second: None,
             in_second: 0,
         }
+    }
+
+    /// Also finds the keys of the screen.
+    pub(crate) fn with_keys(self, knows_keys: bool) -> Self {
+        Self { knows_keys, ..self }
     }
 
     /// Takes bytes that came at `now`.
@@ -69,7 +81,8 @@ impl ScanReader {
             return None;
         }
         let line = std::mem::take(&mut self.line);
-        if std::mem::take(&mut self.skips) {
+        // An Escape alone is a key that means nothing here.
+        if std::mem::take(&mut self.skips) || (self.knows_keys && Key::may_become(&line)) {
             return None;
         }
         Some(Scan::Mistake(format!(
@@ -80,13 +93,26 @@ impl ScanReader {
 
     /// What was typed since the last Enter.
     pub(crate) fn typed(&self) -> String {
+        if self.knows_keys && Key::may_become(&self.line) {
+            return String::new();
+        }
         let text = String::from_utf8_lossy(&self.line);
         text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
     }
 
     /// Keys that mean something only alone: between other characters they are noise of a scanner.
     fn of_a_person(&mut self, bytes: &[u8], now: Instant) -> Option<Vec<Scan>> {
-        if !self.is_keyboard || !self.line.is_empty() || self.skips || self.is_garbled(now) {
+        if !self.is_keyboard || self.skips || self.is_garbled(now) {
+            return None;
+        }
+        if self.knows_keys && (self.line.is_empty() || Key::may_become(&self.line)) {
+            let whole = [self.line.as_slice(), bytes].concat();
+            if let Some(keys) = Key::all(&whole) {
+                self.line.clear();
+                return Some(keys.into_iter().map(Scan::Key).collect());
+            }
+        }
+        if !self.line.is_empty() {
             return None;
         }
         match bytes {
@@ -293,6 +319,22 @@ mod tests {
         assert_eq!(read(true, &["SNä\u{7f}1\n".as_bytes()]), [code("SN1")]);
         assert_eq!(read(true, &[b"\x03", b"\x04"]), [Scan::Interrupt, Scan::End]);
         assert!(matches!(read(false, &[b"\x03", b"\n"]).as_slice(), [Scan::Mistake(_)]));
+    }
+
+    #[test]
+    fn keys_of_the_screen_are_found_also_when_they_are_cut_and_never_within_a_scan() {
+        let read = |chunks: &[&[u8]]| -> Vec<Scan> {
+            let (mut reader, now) = (ScanReader::new(true).with_keys(true), Instant::now());
+            chunks.iter().flat_map(|chunk| reader.push(chunk, now)).collect()
+        };
+        let key = Scan::Key;
+        assert_eq!(read(&[b"\x10", b"\x1b[B\x1b[B"]), [key(Key::Pause), key(Key::Down), key(Key::Down)]);
+        assert_eq!(read(&[b"\x1b", b"[6", b"~", b"SN1\r"]), [key(Key::PageDown), code("SN1")]);
+        assert!(matches!(read(&[b"SN\x101\r"]).as_slice(), [Scan::Mistake(_)]));
+        assert!(matches!(read(&[b"SN", b"\x10", b"\r"]).as_slice(), [Scan::Mistake(_)]));
+        let mut reader = ScanReader::new(true).with_keys(true);
+        assert_eq!(reader.push(b"\x1b", Instant::now()), []);
+        assert_eq!(reader.give_up(reader.deadline().unwrap()), None, "Escape alone is no mistake");
     }
 
     proptest! {

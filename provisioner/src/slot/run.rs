@@ -30,6 +30,8 @@ pub(super) struct Run<'a> {
     pub(super) steps: StepClock,
     /// Whether the question to the CA that is under way is for a certificate.
     pub(super) awaits_certificate: bool,
+    /// What the observer knows that the unit does.
+    pub(super) told: &'static str,
 }
 
 impl Run<'_> {
@@ -44,6 +46,10 @@ impl Run<'_> {
                 event => event,
             };
             let commands = self.session.handle(event, self.context.clock.now());
+            let doing = self.session.doing();
+            if std::mem::replace(&mut self.told, doing) != doing {
+                self.context.tell_step(self.slot, doing);
+            }
             event = match self.carry_out(commands, link).await {
                 Ok(Some(outcome)) => return outcome,
                 Ok(None) => self.next_event(link).await,

@@ -11,7 +11,7 @@ use ledger::{
 use store::Listings as _;
 
 use super::{bench, order};
-use crate::cases::{Bench, device, station};
+use crate::cases::{Bench, allow_rework, device, station};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -88,7 +88,7 @@ async fn a_rework_is_never_deferred() {
     let bench = bench();
     two_stations(&bench).await;
     bench.done(bench.birth(1, 5, 5)).await;
-    bench.done(bench.operate(Action::AllowRework(device(5)))).await;
+    bench.done(bench.operate(allow_rework(device(5)))).await;
     let now = bench.clock.now();
     assert_eq!(
         bench.ask(made(&bench, "line-3", 5, 6, now)).await.unwrap_err(),
