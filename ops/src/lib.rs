@@ -1,7 +1,7 @@
 //! The operator's command line as a library. It depends on the protobuf API, never on the CA.
 //!
-//! Start at [`run`]. There is one file per noun (`work_order`, `product`, `principal`, `device`, `certificate`,
-//! `revocations`) or verb (`revoke`, `doctor`).
+//! Start at [`run`]. There is one file per noun (`work_order`, `product`, `principal`, `device`,
+//! `certificate`, `revocations`) or verb (`revoke`, `doctor`).
 
 mod arguments;
 mod blast_radius;

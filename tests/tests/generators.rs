@@ -1,5 +1,5 @@
-//! Units with a random generator that repeats itself stop the line of every station (R-KEY-14, ADR 0073): real
-//! stations and a real CA, and boards whose random numbers are chosen.
+//! Units with a random generator that repeats itself stop the line of every station (R-KEY-14, ADR 0073):
+//! real stations and a real CA, and boards whose random numbers are chosen.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -218,8 +218,8 @@ impl Revocation {
 pub struct ProductRecord {
     /// Its name.
     pub product: Product,
-    /// The entry that paused it last: [`Event::ProductPaused`], or the alarm that did it; `None`: it never was
-    /// paused.
+    /// The entry that paused it last: [`Event::ProductPaused`], or the alarm that did it; `None`: it never
+    /// was paused.
     pub paused_by: Option<Arc<Entry>>,
     /// The entry that ended that pause; `None`: it goes on, or there was none.
     pub resumed_by: Option<Arc<Entry>>,

@@ -1,4 +1,5 @@
-//! What is refused and recorded all the same: forks, duplicates, and random generators that repeat themselves.
+//! What is refused and recorded all the same: forks, duplicates, and random generators that repeat
+//! themselves.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! New keys of units, the random generators that made them, and products that are paused because one is broken
-//! (R-KEY-14, ADR 0073).
+//! New keys of units, the random generators that made them, and products that are paused because one is
+//! broken (R-KEY-14, ADR 0073).
 
 use identity::{DeviceId, GeneratorTraces, KeyFingerprint, Product};
 
