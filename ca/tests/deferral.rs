@@ -38,10 +38,10 @@ async fn a_refusal_that_judges_the_unit_is_on_record_and_stays_whatever_changes(
     let (station, order) = reserved(&world, 4).await;
     let (used, good) = (Key::new(), Key::new());
     world.born(&station, order, 9, &used).await;
-    let asked = vec![made(order, 1, &Key::of_rfc_6979()), made(order, 2, &used), made(order, 3, &good)];
+    let asked = vec![made(order, 1, &Key::of_rfc_6979()), made(order, 3, &good), made(order, 2, &used)];
     for _ in 0..2 {
         let answers = world.authority.issue_births(&station, asked.clone()).await.unwrap();
-        assert_eq!(answers.iter().map(reason).collect::<Vec<_>>(), ["KEY_BLOCKED", "KEY_ALREADY_USED", "OK"]);
+        assert_eq!(answers.iter().map(reason).collect::<Vec<_>>(), ["KEY_BLOCKED", "OK", "KEY_ALREADY_USED"]);
         let counts = world.authority.work_order(order).await.unwrap().counts;
         assert_eq!((counts.issued, counts.reserved, counts.refused_after_deferral), (2, 1, 2));
         world.restart().await;

@@ -24,7 +24,7 @@ pub(super) struct DeferredUnit {
     device: DeviceId,
     key: Option<KeyFingerprint>,
     made_at: SystemTime,
-    digest: [u8; 32],
+    csr: Bytes,
 }
 
 impl DeferredUnit {
@@ -39,7 +39,7 @@ impl DeferredUnit {
             device: device.clone(),
             key,
             made_at: (*made_at)?,
-            digest: digest(*work_order, device, key, csr),
+            csr: csr.clone(),
         })
     }
 
@@ -50,10 +50,12 @@ impl DeferredUnit {
             Refused::Blocked { key, .. } => Some(*key),
             _ => None,
         };
-        let refused = RefusedDeferral { key: self.key.or(blocked), made_at: self.made_at, flaw };
+        let key = self.key.or(blocked);
+        let refused = RefusedDeferral { key, made_at: self.made_at, flaw };
         let (work_order, device) = (self.work_order, self.device.clone());
+        let digest = digest(work_order, &device, key, &self.csr);
         let action = Action::RefuseDeferral { work_order, device, refused };
-        Some(Command { request: Some(self.request), ..caller_command(caller, self.digest, action) })
+        Some(Command { request: Some(self.request), ..caller_command(caller, digest, action) })
     }
 }
 

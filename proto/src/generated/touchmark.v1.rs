@@ -3971,8 +3971,8 @@ pub mod product_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// For operators. While a product is paused, no birth certificate is issued for it and no unit of it reserved,
-    /// under any work order and for any station (`PRODUCT_PAUSED`). What was issued stays valid, and a station that
-    /// lost an answer gets it.
+    /// under any work order and for any station (`PRODUCT_PAUSED`). What was issued stays valid, and a station
+    /// that lost an answer gets it.
     #[derive(Debug, Clone)]
     pub struct ProductServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -4151,8 +4151,8 @@ pub mod product_service_server {
         ) -> std::result::Result<tonic::Response<super::Product>, tonic::Status>;
     }
     /// For operators. While a product is paused, no birth certificate is issued for it and no unit of it reserved,
-    /// under any work order and for any station (`PRODUCT_PAUSED`). What was issued stays valid, and a station that
-    /// lost an answer gets it.
+    /// under any work order and for any station (`PRODUCT_PAUSED`). What was issued stays valid, and a station
+    /// that lost an answer gets it.
     #[derive(Debug)]
     pub struct ProductServiceServer<T> {
         inner: Arc<T>,
@@ -4530,7 +4530,8 @@ pub struct WorkOrder {
     /// Serial numbers of its manifest that are on record: `manifest_length` unless it is incomplete.
     #[prost(uint64, tag = "14")]
     pub manifest_recorded: u64,
-    /// Since when its product is paused: no birth certificate is issued under any order of it. Absent: it is not.
+    /// Since when its product is paused: no birth certificate is issued under any order of it. Absent: it is
+    /// not.
     #[prost(message, optional, tag = "24")]
     pub product_paused_at: ::core::option::Option<::prost_types::Timestamp>,
     /// The allowed serial numbers.
@@ -4551,8 +4552,8 @@ pub mod work_order {
     }
 }
 /// Counts of units of an order. `issued + reworked` is the number of birth certificates that were made under
-/// it. `issued + reserved + withdrawn + given_up + refused_after_deferral` is what is spent of the quantity, and
-/// never more than it.
+/// it. `issued + reserved + withdrawn + given_up + refused_after_deferral` is what is spent of the quantity,
+/// and never more than it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkOrderCounts {
     /// Units that got a birth certificate, each counted once.
