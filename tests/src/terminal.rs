@@ -179,12 +179,23 @@ impl Terminal {
         modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
     }
 
-    /// Waits for the end of the program.
+    /// Waits for the end of the program, and until all that it wrote is shown. The terminal must not stall.
     pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
         let ended = self.process.wait(deadline);
-        ended.unwrap_or_else(|| panic!("it goes on after {deadline:?}: {}", self.shown()))
+        let ended = ended.unwrap_or_else(|| panic!("it goes on after {deadline:?}: {}", self.shown()));
+        rustix::io::write(&self.slave, END.as_bytes()).unwrap();
+        let (shown, more) = &*self.shown;
+        let shown = shown.lock().unwrap();
+        let (mut shown, late) =
+            more.wait_timeout_while(shown, deadline, |shown| !shown.text.contains(END)).unwrap();
+        assert!(!late.timed_out(), "the terminal reads what is written to it: {:?}", shown.text);
+        shown.text = shown.text.replace(END, "");
+        ended
     }
 }
+
+/// Written by this side, behind what the program wrote.
+const END: &str = "\u{1}";
 
 impl Shown {
     fn picture(&self) -> String {
