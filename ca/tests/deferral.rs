@@ -46,6 +46,11 @@ async fn a_refusal_that_judges_the_unit_is_on_record_and_stays_whatever_changes(
         assert_eq!((counts.issued, counts.reserved, counts.refused_after_deferral), (2, 1, 2));
         world.restart().await;
     }
+    // One key in two units paused the product.
+    let product = device(1).product;
+    let pause = world.authority.product(&product).await.unwrap().paused_by.unwrap().number;
+    let operator = world.operator().await;
+    world.authority.resume_product(&operator, product, pause, "a copied board".to_owned()).await.unwrap();
     let again = world.authority.issue_birth(&station, made(order, 1, &Key::new())).await;
     assert_eq!(reason(&again), "REFUSED_AFTER_DEFERRAL");
     let units = UnitsAsked::Named(vec![device(1).serial, device(4).serial]);

@@ -34,6 +34,10 @@ pub(crate) fn distinguished_name(
         }
         Subject::Device(device) => {
             name.push(DnType::OrganizationalUnitName, device.product.as_str());
+            // X.680 allows it, and the DER encoder below rcgen panics on it.
+            if device.serial.as_str().contains('?') {
+                return Err(forbidden("a device serial number with a question mark"));
+            }
             let serial = PrintableString::try_from(device.serial.as_str())
                 .map_err(|_| forbidden("a device serial number outside PrintableString"))?;
             name.push(DnType::CustomDnType(SERIAL_NUMBER.to_vec()), DnValue::PrintableString(serial));
@@ -136,3 +140,25 @@ const NAMES_MAX: usize = 100;
 
 /// id-at-serialNumber, X.520 section 6.2.9.
 const SERIAL_NUMBER: [u64; 4] = [2, 5, 4, 5];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_character_of_a_device_serial_number_is_written_or_refused() {
+        for character in (0..=127_u8).map(char::from) {
+            let Ok(device) = format!("cam-2/a{character}b").parse() else { continue };
+            let (subject, profile) = (Subject::Device(device), ProfileName::Idevid);
+            match distinguished_name(&subject, profile, "Example Devices") {
+                Ok(name) => {
+                    let mut parameters = rcgen::CertificateParams::default();
+                    parameters.distinguished_name = name;
+                    let key = rcgen::KeyPair::generate().unwrap();
+                    parameters.self_signed(&key).unwrap();
+                }
+                Err(refused) => assert!(character == '?', "{refused}"),
+            }
+        }
+    }
+}

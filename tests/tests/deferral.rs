@@ -223,6 +223,8 @@ async fn a_unit_that_is_refused_after_its_deferral_keeps_its_number_and_its_answ
     for _ in 0..2 {
         assert_eq!(ask(&station, asked.clone()).await.reason(), "KEY_ALREADY_USED");
     }
+    // One key in two units pauses the product.
+    Operator::of(&authority).says(&["product", "resume", "cam-2", "--remark", "a copied board", "--yes"]);
     let other = deferred(&Device::new("cam-2", &serials[1]), &order);
     assert_eq!(ask(&station, other).await.reason(), "REFUSED_AFTER_DEFERRAL");
     let never = deferred(&Device::new("cam-2", "SN000099"), &order);
@@ -262,7 +264,7 @@ async fn a_bare_key_gets_its_own_certificate_and_nothing_else_while_strangers_cr
     let wait = claimed(&stranger).await.unwrap_err();
     assert!(tonic_types::StatusExt::get_details_retry_info(&wait).is_some(), "it says when to ask again");
     let device = format!("cam-2/{}", serials[1]);
-    Operator::of(&authority).says(&["device", "retire", &device, "--yes"]);
+    Operator::of(&authority).says(&["device", "retire", &device, "--confirm", "1"]);
     assert_eq!(refusal(claimed(&retired).await).reason, "DEVICE_RETIRED");
 
     // Fresh keys without end take the places of each other, and each is told the same.
