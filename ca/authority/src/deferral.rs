@@ -123,7 +123,9 @@ fn flaw(refused: &Refused) -> Option<UnitFlaw> {
         Refused::Blocked { .. } => Some(UnitFlaw::KeyBlocked),
         Refused::Profile(Refusal::Forbidden { .. }) => Some(UnitFlaw::ProfileForbids),
         Refused::Profile(Refusal::KeyType { .. }) => Some(UnitFlaw::KeyTypeNotAllowed),
-        Refused::Ledger(Conflict::KeyAlreadyUsed) => Some(UnitFlaw::KeyAlreadyUsed),
+        Refused::Ledger(Conflict::KeyAlreadyUsed | Conflict::KeyOfAnotherUnit { .. }) => {
+            Some(UnitFlaw::KeyAlreadyUsed)
+        }
         Refused::Ledger(Conflict::BrokenGenerator { .. }) => Some(UnitFlaw::BrokenGenerator),
         Refused::Profile(Refusal::Lint(_) | Refusal::Encoding { .. })
         | Refused::Caller(_)
