@@ -70,7 +70,8 @@ async fn a_shift_without_the_ca_makes_its_reserved_units_and_they_get_their_cert
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_goes_on_when_the_ca_dies_and_goes_back_to_it_by_itself() {
     let mut line = Line::open(60).await;
-    line.configure("ca-patience-s = 1\noffline = \"allowed\"\n");
+    // What is reserved does not last: the line waits for the CA, however fast it is.
+    line.configure("ca-patience-s = 1\noffline = \"allowed\"\nreserve-units = 20\n");
     let output = line.home.path().join("said");
     let mut command = line.command(&["--json", "--slots", "2", "--keep-reservation"]);
     let file = std::fs::File::create(&output).unwrap();
