@@ -12,7 +12,7 @@ pub(crate) use certificate::CertificateView;
 pub(crate) use device::DeviceView;
 pub(crate) use product::ProductView;
 pub(crate) use reservation::ReservationView;
-pub(crate) use work_order::{WorkOrderView, spent};
+pub(crate) use work_order::WorkOrderView;
 
 use proto::v1 as wire;
 

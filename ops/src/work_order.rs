@@ -19,7 +19,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::{Column, always, spare};
-use crate::view::{WorkOrderView, device_name, spent};
+use crate::view::{WorkOrderView, device_name};
 use crate::{Context, certificate, manifest, paging, request_id, timestamp};
 
 pub(crate) async fn run(command: WorkOrderCommand, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -227,8 +227,7 @@ async fn close(
     closing::check_free(&directory)?;
     // An order that does not exist is reported before the confirmation.
     let order = read(&id, &context.connection).await?;
-    let counts = order.counts.unwrap_or_default();
-    let left = order.quantity.saturating_sub(spent(&counts));
+    let left = order.units_left();
     confirm_name(&id, &format!("close {id} for ever ({} not made)", count(left, "unit")), yes)?;
     let answer = context
         .connection

@@ -2,6 +2,8 @@
 //! proto`.
 #![allow(clippy::allow_attributes_without_reason, reason = "the generator writes attributes without reasons")]
 
+mod work_order;
+
 /// Messages, clients and servers of the package `touchmark.v1`.
 #[allow(
     missing_docs,

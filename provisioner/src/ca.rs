@@ -28,7 +28,7 @@ use crate::metrics::CaFigures;
 use crate::reconcile::{Reconciled, Waiting};
 use crate::session::{BirthCertificate, Refusal};
 use crate::stock::{Reservation, ReserveRequest};
-use crate::wire::{birth_certificate, device_message, reservation, reserve_request, time, units_left};
+use crate::wire::{birth_certificate, device_message, reservation, reserve_request, time};
 use outage::Outage;
 use refusal::{Reaction, react, refused_on_stream};
 
@@ -135,7 +135,7 @@ impl Ca {
             .await?;
         let reservation = reservation(&answer)
             .ok_or_else(|| CaError::Unreachable("its answer has no reservation that can be read".into()))?;
-        let left = answer.work_order.as_ref().map_or(0, units_left);
+        let left = answer.work_order.as_ref().map_or(0, v1::WorkOrder::units_left);
         Ok(ReservedUnits { reservation, left, now: answer.now.as_ref().map(time) })
     }
 

@@ -152,14 +152,6 @@ pub(crate) fn reserve_request(work_order: &str, request: &ReserveRequest) -> v1:
     }
 }
 
-/// How many units of an order are neither made nor reserved nor withdrawn.
-pub(crate) fn units_left(order: &v1::WorkOrder) -> u64 {
-    let counts = order.counts.unwrap_or_default();
-    let spent = [counts.reserved, counts.withdrawn, counts.refused_after_deferral];
-    let spent = spent.into_iter().fold(counts.issued, u64::saturating_add);
-    order.quantity.saturating_sub(spent)
-}
-
 /// The serial number of a unit's last birth certificate; `None` when it has none.
 pub(crate) fn birth_serial_number(unit: &v1::Unit) -> Option<SerialNumber> {
     SerialNumber::try_from(unit.birth_certificate.as_ref()).ok()

@@ -29,7 +29,7 @@ pub(crate) struct WorkOrderView {
     pub(crate) given_up: u64,
     pub(crate) refused_after_deferral: u64,
     #[serde(skip)]
-    spent: u64,
+    left: u64,
     profile: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pattern: Option<String>,
@@ -47,7 +47,7 @@ pub(crate) struct WorkOrderView {
 
 impl From<wire::WorkOrder> for WorkOrderView {
     fn from(order: wire::WorkOrder) -> Self {
-        let counts = order.counts.unwrap_or_default();
+        let (counts, left) = (order.counts.unwrap_or_default(), order.units_left());
         let state = word(order.state().as_str_name(), "WORK_ORDER_STATE_");
         let (pattern, manifest_length) = match order.serials {
             Some(Serials::Pattern(pattern)) => (Some(pattern), None),
@@ -76,7 +76,7 @@ impl From<wire::WorkOrder> for WorkOrderView {
             withdrawn: counts.withdrawn,
             given_up: counts.given_up,
             refused_after_deferral: counts.refused_after_deferral,
-            spent: spent(&counts),
+            left,
             profile: order.profile,
             pattern,
             manifest_length,
@@ -89,11 +89,6 @@ impl From<wire::WorkOrder> for WorkOrderView {
             created_by: order.created_by,
         }
     }
-}
-
-/// Units of the quota that are spent.
-pub(crate) fn spent(counts: &wire::WorkOrderCounts) -> u64 {
-    counts.issued + counts.reserved + counts.withdrawn + counts.given_up + counts.refused_after_deferral
 }
 
 impl WorkOrderView {
@@ -179,12 +174,11 @@ impl WorkOrderView {
     }
 
     pub(crate) fn to_text(&self) -> String {
-        let left = self.quantity.saturating_sub(self.spent);
         fact_lines(&[
             ("work order", self.id.clone()),
             ("state", self.state_text()),
             ("product", self.product_text()),
-            ("quantity", format!("{} ({left} left)", count(self.quantity, "unit"))),
+            ("quantity", format!("{} ({} left)", count(self.quantity, "unit"), self.left)),
             ("issued", self.issued_text()),
             ("confirmed", count(self.confirmed, "unit")),
             ("scrapped", count(self.scrapped, "unit")),

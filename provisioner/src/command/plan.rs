@@ -25,7 +25,7 @@ use crate::scan::Desk;
 use crate::slot::order_refusal;
 use crate::stock::OrderRoom;
 use crate::units::{Rules, Supply, Unit};
-use crate::wire::{bundle, time, units_left};
+use crate::wire::{bundle, time};
 
 /// What the command line asks for.
 pub(super) struct RunRequest<'a> {
@@ -323,7 +323,7 @@ fn only_asked_for(supply: Supply, known: &JournalState) -> Supply {
 fn allowed(order: &v1::WorkOrder, known: &JournalState, reworks: u64, is_away: bool) -> u64 {
     let is_unfinished = |unit: &&UnitRecord| unit.progress.certificate.is_some() && !unit.is_done();
     let unfinished = known.units.values().filter(is_unfinished).count() as u64;
-    let left = if is_away { 0 } else { units_left(order) };
+    let left = if is_away { 0 } else { order.units_left() };
     left.saturating_add(known.reserved()).saturating_add(unfinished).saturating_add(reworks)
 }
 
@@ -333,7 +333,7 @@ fn now(answer: &v1::GetWorkOrderResponse) -> Option<SystemTime> {
 }
 
 pub(super) fn room(order: &v1::WorkOrder) -> OrderRoom {
-    OrderRoom { left: units_left(order), stations: order.stations.len() as u64 }
+    OrderRoom { left: order.units_left(), stations: order.stations.len() as u64 }
 }
 
 fn describe(

@@ -12,7 +12,7 @@ use crate::mode::Mode;
 use crate::session::{Assignment, Outcome, Refusal, SerialStatus, Step, Taken, UnitProgress};
 use crate::stock::StockError;
 use crate::units::Unit;
-use crate::wire::{birth_serial_number, serial_status, time, units_left};
+use crate::wire::{birth_serial_number, serial_status, time};
 
 pub(super) struct Plan {
     pub(super) assignment: Assignment,
@@ -230,7 +230,7 @@ pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> O
                 (_, Some((closes_at, now))) if now >= closes_at => {
                     (Reason::WorkOrderExpired, format!("ended at {}", rfc3339(closes_at)))
                 }
-                _ if units_left(order) == 0 => {
+                _ if order.units_left() == 0 => {
                     let reserved = order.counts.is_some_and(|counts| counts.reserved > 0);
                     let or_reserved = if reserved { " or reserved" } else { "" };
                     let why = format!("is for {} units, and all are made{or_reserved}", order.quantity);
