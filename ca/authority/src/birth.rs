@@ -150,7 +150,7 @@ struct OrderBatch {
 
 fn issuance_request(request: BirthRequest, key: AcceptedKey) -> IssuanceRequest {
     let BirthRequest { request: id, work_order, device, csr: _, made_at, shift, operator } = request;
-    let digest = unit("birth certificate v1", work_order, &device);
+    let digest = birth_digest(work_order, &device);
     IssuanceRequest::of_device(
         id,
         digest,
@@ -158,6 +158,11 @@ fn issuance_request(request: BirthRequest, key: AcceptedKey) -> IssuanceRequest 
         IssuanceSubject::Birth { work_order, device, made_at, shift, operator, traces: key.traces() },
         key,
     )
+}
+
+/// The digest of a request for a birth certificate; the fingerprint of its key follows.
+pub(super) fn birth_digest(work_order: WorkOrderId, device: &DeviceId) -> RequestDigest {
+    unit("birth certificate v1", work_order, device)
 }
 
 /// The digest of a request about one unit.

@@ -9,7 +9,7 @@ use issuance::Refusal;
 use ledger::{Action, Command, Conflict, RefusedDeferral, UnitFlaw, WorkOrderId};
 use store::Verdict;
 
-use super::birth::unit;
+use super::birth::{birth_digest, unit};
 use super::issue::Answer;
 use super::keys::AcceptedKey;
 use super::record::caller_command;
@@ -108,7 +108,7 @@ impl Authority {
 /// has no fingerprint.
 fn digest(work_order: WorkOrderId, device: &DeviceId, key: Option<KeyFingerprint>, csr: &Bytes) -> [u8; 32] {
     match key {
-        Some(key) => unit("birth certificate v1", work_order, device).bytes(key.as_bytes()).finish(),
+        Some(key) => birth_digest(work_order, device).bytes(key.as_bytes()).finish(),
         None => unit("birth certificate without a key v1", work_order, device).bytes(csr).finish(),
     }
 }

@@ -21,9 +21,7 @@ impl Authority {
         }
         Ok(Self { documents: Some(signer), ..self })
     }
-}
 
-impl Authority {
     /// The signer of documents, if it may sign now: it is there, valid and not revoked.
     pub(super) async fn document_signer(&self) -> Result<DocumentSigner, Refused> {
         let signer = self.documents.clone().ok_or(Refused::NoDocumentSigner)?;
