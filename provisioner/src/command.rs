@@ -131,7 +131,7 @@ impl Station {
         journal.record(&Record::Run(start)).await?;
         let parts = (self.ca.clone(), journal.clone(), Arc::clone(&clock));
         let stock = Stock::new(parts, &job.work_order, terms, &job.known, job.first.into_iter(), job.room);
-        self.figures.reserve(stock.in_hand());
+        self.figures.reserve(stock.in_hand_at_any_time());
         if self.ca.is_away() {
             output.console.complain("the CA is not asked: units are made that are reserved already");
         } else {

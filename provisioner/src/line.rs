@@ -281,7 +281,7 @@ impl LineShared {
     }
 
     async fn tell_reserved(&self) {
-        self.events.send(LineEvent::Reserved((self.context.stock.in_hand())())).await.ok();
+        self.events.send(LineEvent::Reserved(self.context.stock.in_hand())).await.ok();
     }
 
     /// Shows what a slot waits for, if it differs from what is shown.

@@ -247,7 +247,7 @@ fn closed(slot: usize, detail: &str) -> String {
 fn sentence(report: &UnitReport) -> String {
     let UnitReport { device, slot, duration_ms, message, .. } = report;
     let word = word(report.outcome);
-    if matches!(report.outcome, UnitOutcome::Passed | UnitOutcome::Deferred) {
+    if report.outcome.is_good() {
         return format!("{device} {word} in {duration_ms} ms, slot {slot}");
     }
     // A silent device may have written to standard error. What others write is in the report.

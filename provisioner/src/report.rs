@@ -74,9 +74,14 @@ impl UnitOutcome {
         matches!(self, Self::Failed | Self::Unfinished)
     }
 
+    /// Whether the unit may leave the bench for good.
+    pub(crate) fn is_good(self) -> bool {
+        matches!(self, Self::Passed | Self::Deferred)
+    }
+
     /// Whether the unit is one of those that were to be made.
     pub(crate) fn is_an_end(self) -> bool {
-        matches!(self, Self::Passed | Self::Deferred | Self::Failed)
+        self.is_good() || self == Self::Failed
     }
 }
 

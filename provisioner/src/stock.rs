@@ -86,14 +86,15 @@ impl Stock {
         Self { ca, journal, clock, work_order, terms, shelf, room }
     }
 
-    /// Tells at any time how many units are in hand, and for how long.
-    pub(crate) fn in_hand(&self) -> InHand {
+    /// How many units are in hand, and for how long.
+    pub(crate) fn in_hand(&self) -> Option<(usize, Duration)> {
+        in_hand(&self.shelf.lock(), &*self.clock)
+    }
+
+    /// Tells [`Self::in_hand`] whenever it is called.
+    pub(crate) fn in_hand_at_any_time(&self) -> InHand {
         let (shelf, clock) = (Arc::clone(&self.shelf), Arc::clone(&self.clock));
-        Arc::new(move || {
-            let now = clock.now();
-            let (units, ends_at) = shelf.lock().held.in_hand(now)?;
-            Some((units, ends_at.duration_since(now).ok()?))
-        })
+        Arc::new(move || in_hand(&shelf.lock(), &*clock))
     }
 
     /// Serial numbers for at most `wanted` units: those in hand, else of the next block. Each is given out
@@ -369,6 +370,12 @@ impl From<StockError> for Outcome {
             StockError::Journal(_) | StockError::NoRandomNumbers => Self::JournalLost(words),
         }
     }
+}
+
+fn in_hand(shelf: &Shelf, clock: &dyn Clock) -> Option<(usize, Duration)> {
+    let now = clock.now();
+    let (units, ends_at) = shelf.held.in_hand(now)?;
+    Some((units, ends_at.duration_since(now).ok()?))
 }
 
 /// From so many units on, the CA's own default is asked for: it knows what suits the site.

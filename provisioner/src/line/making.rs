@@ -70,7 +70,7 @@ impl LineShared {
         let ended = unit.clone();
         let report = UnitReport::new(unit, slot, attempts, skipped, self.context.clock.now(), result);
         let last = report.message.clone();
-        let passed = matches!(report.outcome, UnitOutcome::Passed | UnitOutcome::Deferred);
+        let passed = report.outcome.is_good();
         self.requests.ended(slot, ended, &report);
         self.report(report, was_on_the_bench).await;
         self.with_supply(|supply| supply.ended(passed));

@@ -12,7 +12,7 @@ use super::{Intake, LineEvent, LineShared};
 use crate::ca::{CaError, Words};
 use crate::journal::Record;
 use crate::mode::Mode;
-use crate::report::{UnitOutcome, UnitReport};
+use crate::report::UnitReport;
 use crate::scan::{Input, Scan};
 use crate::units::{Rules, Unit};
 use proto::v1::Reason;
@@ -83,7 +83,7 @@ impl Requests {
     }
 
     pub(super) fn ended(&self, slot: usize, unit: Unit, report: &UnitReport) {
-        let passed = matches!(report.outcome, UnitOutcome::Passed | UnitOutcome::Deferred);
+        let passed = report.outcome.is_good();
         let cause = format!("{} {}", report.cause, report.reason).trim().to_owned();
         self.state.lock().ended.insert(slot, Ended { unit, passed, cause });
     }
