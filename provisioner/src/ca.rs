@@ -2,23 +2,20 @@
 
 mod look;
 mod outage;
+mod patience;
 mod reason;
 mod refusal;
 
-use std::future::Future;
 use std::time::{Duration, SystemTime};
 
-use backon::Retryable;
 use client::{Connector, endpoint};
-use dial::FullJitter;
 use identity::{DeviceId, DeviceSerial, RequestId, SerialNumber};
 use prost::bytes::Bytes;
 use proto::v1;
 use proto::v1::provisioning_service_client::ProvisioningServiceClient;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tonic::Response;
 use tonic::transport::{Channel, Uri};
-use tonic::{Response, Status};
 
 pub(crate) use look::Look;
 pub(crate) use reason::{CA_UNREACHABLE, CLOCK, advice, exit_status, is_of_tls};
@@ -30,7 +27,7 @@ use crate::session::{BirthCertificate, Refusal};
 use crate::stock::{Reservation, ReserveRequest};
 use crate::wire::{birth_certificate, device_message, reservation, reserve_request, time};
 use outage::Outage;
-use refusal::{Reaction, react, refused_on_stream};
+use refusal::refused_on_stream;
 
 type Client = ProvisioningServiceClient<Channel>;
 
@@ -87,6 +84,11 @@ impl Ca {
         self.outage.set_away(false);
     }
 
+    /// Asks the CA while others do not: each call once.
+    pub(crate) fn on_trial(&self) -> Self {
+        Self { patience: Duration::ZERO, outage: Outage::default(), goes_away: false, ..self.clone() }
+    }
+
     /// Whether the line works without the CA.
     pub(crate) fn is_away(&self) -> bool {
         self.outage.is_away()
@@ -95,15 +97,6 @@ impl Ca {
     /// Tells when that changes.
     pub(crate) fn away(&self) -> watch::Receiver<bool> {
         self.outage.away()
-    }
-
-    /// Asks once whether the CA answers again.
-    pub(crate) async fn looks(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
-        let request = v1::GetWorkOrderRequest { work_order: work_order.to_owned() };
-        self.call_for(Duration::ZERO, request, |mut client, request| async move {
-            client.get_work_order(request).await
-        })
-        .await
     }
 
     pub(crate) async fn work_order(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
@@ -269,80 +262,6 @@ impl Ca {
             .await
             .map(|_| ())
     }
-
-    /// Calls the CA until it answers or the patience is over. The CA acts on a repeated call once.
-    async fn call<Q: Clone, T, F>(&self, request: Q, call: impl Fn(Client, Q) -> F) -> Result<T, CaError>
-    where
-        F: Future<Output = Result<Response<T>, Status>>,
-    {
-        if self.is_away() {
-            return Err(CaError::Unreachable("the line works without it until it answers again".into()));
-        }
-        let answer = self.call_for(self.patience, request, call).await;
-        if self.goes_away && matches!(answer, Err(CaError::Unreachable(_))) {
-            self.leave();
-        }
-        answer
-    }
-
-    async fn call_for<Q: Clone, T, F>(
-        &self,
-        patience: Duration,
-        request: Q,
-        call: impl Fn(Client, Q) -> F,
-    ) -> Result<T, CaError>
-    where
-        F: Future<Output = Result<Response<T>, Status>>,
-    {
-        let attempt = || async {
-            let begun = Instant::now();
-            let answered =
-                match tokio::time::timeout(CALL_TIMEOUT, call(self.client.clone(), request.clone())).await {
-                    Ok(Ok(response)) => {
-                        self.outage.end();
-                        Ok(response.into_inner())
-                    }
-                    Ok(Err(status)) => Err(react(&status)),
-                    Err(_) => Err(Reaction::Retry {
-                        detail: format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
-                        after: None,
-                    }),
-                };
-            self.count(begun.elapsed(), !matches!(answered, Err(Reaction::Retry { .. })));
-            answered
-        };
-        let until = Instant::now() + patience;
-        attempt
-            .retry(FullJitter::new(rand::make_rng(), PAUSE_FIRST_MAX, PAUSE_MAX))
-            .when(|reaction| matches!(reaction, Reaction::Retry { .. }))
-            .adjust(|reaction, delay| {
-                let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-                // Another call has waited long enough.
-                if self.is_away() {
-                    return None;
-                }
-                match reaction {
-                    // The CA is asked a last time when the patience ends.
-                    Reaction::Retry { after: Some(after), .. } => Some(delay?.max(*after).min(left)),
-                    _ => Some(delay?.min(left)),
-                }
-            })
-            .notify(|reaction, delay| {
-                if let Reaction::Retry { detail, .. } = reaction {
-                    if self.outage.goes_on(detail, patience)
-                        && let Some(figures) = &self.figures
-                    {
-                        figures.outages.inc();
-                    }
-                    tracing::debug!(detail, ?delay, "asking the CA again");
-                }
-            })
-            .await
-            .map_err(|reaction| match reaction {
-                Reaction::Retry { detail, .. } => CaError::Unreachable(detail),
-                Reaction::Refused(refusal) => CaError::Refused(refusal),
-            })
-    }
 }
 
 fn birth_request(
@@ -396,18 +315,6 @@ pub(crate) struct Words {
     pub(crate) operator: String,
 }
 
-impl Ca {
-    fn count(&self, took: Duration, is_answered: bool) {
-        let Some(figures) = &self.figures else { return };
-        if is_answered {
-            figures.answered.observe(took.as_secs_f64());
-        } else {
-            figures.unanswered.inc();
-        }
-        figures.reachable.set(i64::from(is_answered));
-    }
-}
-
 /// Why the CA gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CaError {
@@ -430,17 +337,8 @@ impl CaError {
 /// The most serial numbers of one request: `GetUnitsRequest.serials` in provisioning.proto.
 pub(crate) const UNITS_MAX: usize = 1_000;
 
-/// Bound of the first pause: a CA that restarts is back within a second.
-const PAUSE_FIRST_MAX: Duration = Duration::from_millis(250);
-
-/// Bound of every later pause: a line should go on soon after the CA is back.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
-
 /// For TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// For one answer. The CA answers in milliseconds, and reports a full disk or a slow key itself.
-const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A connection that a switch has dropped is noticed before a unit has to wait for it.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);

@@ -40,7 +40,7 @@ use crate::offline::{self, Deferrals, Offline};
 use crate::report::milliseconds;
 use crate::scan::{Keyboard, is_at_the_keyboard};
 use crate::session::{Limits, ProvisioningBundle, Refusal};
-use crate::slot::LineContext;
+use crate::slot::{LineContext, OrderWatch};
 use crate::stock::{OrderRoom, ReserveTerms, Stock};
 use crate::units::Supply;
 use failure::Failure;
@@ -154,6 +154,7 @@ impl Station {
             journal,
             stock,
             deferrals,
+            order: OrderWatch::default(),
             finishes: job.finishes,
             limits: Limits { damage_pause, ..self.settings.limits },
             clock,

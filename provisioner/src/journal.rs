@@ -253,6 +253,12 @@ impl JournalState {
         self.held.serials().filter(|serial| !made.contains(serial)).count() as u64
     }
 
+    /// Whether something can be done about a unit while the CA cannot be asked: it was begun, or is reserved
+    /// here.
+    pub(crate) fn may_be_made_without_the_ca(&self, device: &DeviceId) -> bool {
+        self.units.contains_key(device) || self.held.ends_at(&device.serial).is_some()
+    }
+
     fn saw(&mut self, time: SystemTime) {
         self.latest = self.latest.max(Some(time));
     }

@@ -1,6 +1,7 @@
 //! The line: slots that take units from one supply until it is empty, an operator stops them, or the CA does.
 
 mod admission;
+mod aside;
 mod making;
 mod offline;
 mod pause;
@@ -8,6 +9,7 @@ mod people;
 mod repeats;
 mod requests;
 mod reserved;
+mod restock;
 mod rows;
 mod scans;
 mod silence;
@@ -188,6 +190,9 @@ impl Line {
             }
             Intake::Devices { stand_in: device } => stand_in = Some(device),
         }
+        if shared.context.mode.waits_for_units() && !shared.context.finishes {
+            feeding.spawn(restock::feed(Arc::clone(&shared)));
+        }
         if let Some(operator) = self.operator {
             if operator.reads_keys && enter_is_free {
                 enter_is_free = false;
@@ -205,7 +210,7 @@ impl Line {
         feeding.shutdown().await;
         if shared.context.deferrals.are_allowed() && !shared.context.ca.is_away() {
             // Units that were under way when the CA came back.
-            shared.reconcile().await;
+            shared.reconcile(&shared.context.ca).await;
         }
         let summary = shared.summarize(begun);
         shared.give_back(&summary).await;

@@ -1,5 +1,6 @@
 //! One unit on one fixture: asks the CA, opens the link, runs the session, and records the end.
 
+mod order;
 mod plan;
 mod probe;
 mod run;
@@ -26,6 +27,7 @@ use crate::offline::{Deferrals, NotDeferred};
 use crate::session::{Event, Limits, Outcome, ProvisioningBundle, Session, SessionRandomness, UnitProgress};
 use crate::stock::Stock;
 use crate::units::Unit;
+pub(crate) use order::OrderWatch;
 use plan::Plan;
 use run::Run;
 
@@ -40,6 +42,7 @@ pub(crate) struct LineContext {
     pub(crate) journal: Writer,
     pub(crate) stock: Stock,
     pub(crate) deferrals: Deferrals,
+    pub(crate) order: OrderWatch,
     /// Whether only units get their deferred certificates.
     pub(crate) finishes: bool,
     pub(crate) limits: Limits,

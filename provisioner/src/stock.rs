@@ -1,7 +1,9 @@
 //! The units that the CA has reserved for this station: taken in blocks before units are told their serial
 //! numbers, and given back where no unit was told (ADR 0069).
 
+mod error;
 mod held;
+mod terms;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,31 +12,13 @@ use std::time::{Duration, SystemTime};
 use identity::{Clock, DeviceId, DeviceSerial, RequestId};
 use parking_lot::Mutex;
 
+pub(crate) use error::StockError;
 pub(crate) use held::{Held, Reservation, ReserveRequest, from_millis};
+pub(crate) use terms::{OrderRoom, ReserveTerms};
 
 use crate::ca::{Ca, CaError, UNITS_MAX};
-use crate::journal::{JournalError, JournalState, Record, UnitRecord, Writer};
-use crate::session::{Outcome, Refusal};
+use crate::journal::{JournalState, Record, UnitRecord, Writer};
 use crate::slot::clock_difference;
-
-/// How much is reserved at a time: `station.toml` and the command line.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct ReserveTerms {
-    /// The units of one block; `None`: as the CA is configured.
-    pub(crate) units: Option<u32>,
-    /// For how long; `None`: as the CA is configured.
-    pub(crate) duration: Option<Duration>,
-    /// Whether whole blocks are taken and kept after the run, for a line that may lose the CA.
-    pub(crate) keeps: bool,
-}
-
-/// How much of the order there is, as of the CA's last answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OrderRoom {
-    /// Units that are neither made nor reserved nor withdrawn.
-    pub(crate) left: u64,
-    pub(crate) stations: u64,
-}
 
 /// The units that no unit was told and that may be begun, and until the first of them may not.
 pub(crate) type InHand = Arc<dyn Fn() -> Option<(usize, Duration)> + Send + Sync>;
@@ -121,6 +105,23 @@ impl Stock {
             self.reserve(self.terms.units.unwrap_or(0), Vec::new(), &mut room).await?;
         }
         Ok(())
+    }
+
+    /// Whether a line that may lose the CA has so few units in hand that it takes a further block.
+    pub(crate) fn runs_low(&self) -> bool {
+        let in_hand = self.in_hand().map_or(0, |(units, _)| units);
+        self.terms.keeps && in_hand < self.terms.low()
+    }
+
+    /// Reserves one more block.
+    pub(crate) async fn take_block(&self) -> Result<(), StockError> {
+        let mut room = self.room.lock().await;
+        self.settle(&mut room).await?;
+        if self.runs_low() {
+            self.reserve(self.terms.units.unwrap_or(0), Vec::new(), &mut room).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Reserves these serial numbers as far as they are free. Each is asked for once in a run.
@@ -297,27 +298,6 @@ impl Stock {
     }
 }
 
-impl ReserveTerms {
-    /// How many units to ask for: as few as are wanted, and no more than half of the station's part of what
-    /// is left, so that stations that share an order end together. 0: as many as the CA is configured for.
-    fn block(&self, wanted: u64, room: OrderRoom) -> u32 {
-        let whole = self.units.unwrap_or(0);
-        if self.keeps {
-            return whole;
-        }
-        let part = match room.stations {
-            0 | 1 => u64::MAX,
-            stations => room.left.div_ceil(stations.saturating_mul(2)).max(PART_MIN),
-        };
-        let count = u32::try_from(wanted.min(part)).unwrap_or(u32::MAX).max(1);
-        match self.units {
-            Some(units) => count.min(units),
-            None if count >= CA_DEFAULT_FROM => 0,
-            None => count,
-        }
-    }
-}
-
 impl Shelf {
     fn answered(&mut self, request_id: &RequestId, reservation: Option<&Reservation>) {
         let Self { held, told, .. } = self;
@@ -337,70 +317,11 @@ impl Shelf {
     }
 }
 
-/// Why no units were reserved or returned.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StockError {
-    #[error(transparent)]
-    Ca(#[from] CaError),
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The station's clock or the CA's is wrong.
-    #[error("{0}")]
-    ClockWrong(String),
-    #[error("the system has no random numbers")]
-    NoRandomNumbers,
-}
-
-impl StockError {
-    /// The refusal, if the CA has refused.
-    pub(crate) fn refusal(&self) -> Option<&Refusal> {
-        match self {
-            Self::Ca(CaError::Refused(refusal)) => Some(refusal),
-            _ => None,
-        }
-    }
-}
-
-impl From<StockError> for Outcome {
-    fn from(error: StockError) -> Self {
-        let words = error.to_string();
-        match error {
-            StockError::Ca(error) => error.into(),
-            StockError::ClockWrong(detail) => Self::ClockWrong(detail),
-            StockError::Journal(_) | StockError::NoRandomNumbers => Self::JournalLost(words),
-        }
-    }
-}
-
 fn in_hand(shelf: &Shelf, clock: &dyn Clock) -> Option<(usize, Duration)> {
     let now = clock.now();
     let (units, ends_at) = shelf.held.in_hand(now)?;
     Some((units, ends_at.duration_since(now).ok()?))
 }
 
-/// From so many units on, the CA's own default is asked for: it knows what suits the site.
-const CA_DEFAULT_FROM: u32 = 500;
-
-/// The smallest part of a shared order: a question to the CA for each few units.
-const PART_MIN: u64 = 4;
-
 /// The CA's usual default.
 const NAMES_MAX: usize = 500;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_block_is_what_is_wanted_and_leaves_other_stations_their_part() {
-        let terms = |units, keeps| ReserveTerms { units, duration: None, keeps };
-        let room = |left, stations| OrderRoom { left, stations };
-        assert_eq!(terms(None, false).block(20, room(1_000, 1)), 20);
-        assert_eq!(terms(None, false).block(9_000, room(10_000, 1)), 0, "as the CA is configured");
-        assert_eq!(terms(Some(100), false).block(9_000, room(10_000, 1)), 100);
-        assert_eq!(terms(None, false).block(12, room(12, 2)), 4);
-        assert_eq!(terms(None, false).block(100, room(100, 2)), 25);
-        assert_eq!(terms(Some(100), true).block(5, room(10_000, 2)), 100, "a whole block is kept");
-        assert_eq!(terms(None, true).block(5, room(10_000, 2)), 0);
-    }
-}

@@ -23,6 +23,8 @@ pub(crate) struct Supply {
     /// Units without a slot.
     waiting: VecDeque<Unit>,
     bound: BTreeMap<usize, VecDeque<Unit>>,
+    /// Units that cannot be begun now.
+    aside: VecDeque<Unit>,
     /// Slots that want a unit.
     idle: BTreeSet<usize>,
     /// Units for slots that have not taken them yet.
@@ -126,7 +128,7 @@ impl Supply {
 
     /// Units that have come and are not in work.
     pub(crate) fn waits(&self) -> usize {
-        self.waiting.len() + self.bound.values().map(VecDeque::len).sum::<usize>()
+        self.waiting.len() + self.aside.len() + self.bound.values().map(VecDeque::len).sum::<usize>()
     }
 
     /// How many units wait for other slots to take them.
@@ -146,7 +148,10 @@ impl Supply {
             return Next::Unit(unit);
         }
         // A unit in work may come back, and one that is assigned may be given back.
-        let may_come = self.in_work > 0 || !self.assigned.is_empty() || (self.is_open && self.left > 0);
+        let may_come = self.in_work > 0
+            || !self.assigned.is_empty()
+            || !self.aside.is_empty()
+            || (self.is_open && self.left > 0);
         if may_come { Next::Wait } else { Next::Over }
     }
 
@@ -184,9 +189,25 @@ impl Supply {
     pub(crate) fn put_back(&mut self, unit: Unit) {
         self.in_work = self.in_work.saturating_sub(1);
         self.left = self.left.saturating_add(1);
-        match unit.slot {
-            Some(slot) => self.bound.entry(slot).or_default().push_front(unit),
-            None => self.waiting.push_front(unit),
+        self.enqueue_first(unit);
+        self.hand_out();
+    }
+
+    /// Takes back a unit in work that was not changed and cannot be begun now: others are made meanwhile.
+    pub(crate) fn set_aside(&mut self, unit: Unit) {
+        self.in_work = self.in_work.saturating_sub(1);
+        self.left = self.left.saturating_add(1);
+        self.aside.push_back(unit);
+    }
+
+    pub(crate) fn has_aside(&self) -> bool {
+        !self.aside.is_empty()
+    }
+
+    /// What was set aside can be begun again, before others.
+    pub(crate) fn bring_back(&mut self) {
+        while let Some(unit) = self.aside.pop_back() {
+            self.enqueue_first(unit);
         }
         self.hand_out();
     }
@@ -228,6 +249,13 @@ impl Supply {
         match unit.slot {
             Some(slot) => self.bound.entry(slot).or_default().push_back(unit),
             None => self.waiting.push_back(unit),
+        }
+    }
+
+    fn enqueue_first(&mut self, unit: Unit) {
+        match unit.slot {
+            Some(slot) => self.bound.entry(slot).or_default().push_front(unit),
+            None => self.waiting.push_front(unit),
         }
     }
 
@@ -337,6 +365,24 @@ mod tests {
         assert!(!supply.is_over() && supply.permit());
         supply.ended(true);
         assert!(supply.is_over());
+    }
+
+    #[test]
+    fn a_unit_that_cannot_be_begun_waits_while_others_are_made() {
+        let mut supply = Supply::of_list(vec![unit("A1", None), unit("A2", None), unit("A3", None)], None);
+        supply.begin(1);
+        let Next::Unit(first) = supply.next_for(1) else { panic!() };
+        supply.set_aside(first);
+        assert_eq!(next(&mut supply, 1), "A2");
+        let third = unit("A3", None);
+        assert_eq!(supply.next_for(1), Next::Unit(third.clone()));
+        supply.set_aside(third);
+        supply.ended(true);
+        assert_eq!((next(&mut supply, 1), supply.not_begun()), ("Wait".into(), 2));
+        supply.bring_back();
+        assert_eq!((next(&mut supply, 1), next(&mut supply, 1)), ("A1".into(), "A3".into()));
+        (0..2).for_each(|_| supply.ended(true));
+        assert_eq!(next(&mut supply, 1), "Over");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use proto::v1;
 use tokio::time::{Instant, timeout};
 use tonic::metadata::MetadataMap;
 
+use super::patience::CALL_TIMEOUT;
 use super::refusal::{Reaction, react};
-use super::{CALL_TIMEOUT, Ca, CaError};
+use super::{Ca, CaError};
 use crate::wire::time;
 
 /// What one call found.

@@ -17,6 +17,7 @@ use crate::wire::bundle;
 
 pub(super) async fn run(arguments: FinishArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
+    let station = station.operated_by(arguments.operator.as_deref());
     let mut run_output = RunOutput::open(&arguments.output, &station.settings.bench, console)?;
     if arguments.link.to_string().contains("{serial}") {
         let text =
@@ -29,7 +30,15 @@ pub(super) async fn run(arguments: FinishArguments, console: &Console) -> Result
         return Err(Failure::WorkOrder(text));
     }
     let (journal, known) = station.work_order(&work_order)?;
-    let waiting = known.units.values().filter(|unit| unit.is_deferred() && !unit.scrapped).count() as u64;
+    let deferred = known.units.values().filter(|unit| unit.is_deferred() && !unit.scrapped);
+    let (refused, waiting): (Vec<_>, Vec<_>) = deferred.partition(|unit| unit.progress.refusal.is_some());
+    let waiting = waiting.len() as u64;
+    if !refused.is_empty() {
+        let units = count(refused.len() as u64, "unit");
+        console.complain(&format!(
+            "{work_order}: {units} whose certificates the CA refused are not finished: {REFUSED_NEXT}"
+        ));
+    }
     if waiting == 0 {
         say("no unit waits for its certificate")?;
         return Ok(Status::Done);
@@ -64,3 +73,5 @@ pub(super) async fn run(arguments: FinishArguments, console: &Console) -> Result
     let summary = station.line(job, station.settings.reserve, journal, &mut run_output).await?;
     Ok(run_output.finish(&work_order, &summary))
 }
+
+const REFUSED_NEXT: &str = "`touchmark-station report --units` says why; where the cause is mended, `touchmark-station reconcile` asks again";

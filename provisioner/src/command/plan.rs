@@ -1,7 +1,9 @@
-//! The plan of a run and its description.
+//! The plan of a run.
+
+mod description;
+mod found;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,11 +12,9 @@ use identity::{Clock, DeviceId, DeviceIdError, DeviceSerial, Product, SerialPatt
 use proto::v1;
 use proto::v1::work_order::Serials;
 
-use super::intake::{List, Source};
-use super::summary::taken_text;
-use super::survey::{self, Candidates};
-use super::{Failure, Job};
-use crate::ca::Ca;
+use super::intake::Source;
+use super::{Failure, Job, survey};
+use crate::ca::{CA_UNREACHABLE, Ca};
 use crate::config::BenchSettings;
 use crate::journal::{JournalState, UnitRecord};
 use crate::line::{Intake, RowIntake, ScanIntake, Stop};
@@ -26,6 +26,8 @@ use crate::slot::order_refusal;
 use crate::stock::OrderRoom;
 use crate::units::{Rules, Supply, Unit};
 use crate::wire::{bundle, time};
+use description::describe;
+use found::{Found, PlanCounts, listed};
 
 /// What the command line asks for.
 pub(super) struct RunRequest<'a> {
@@ -91,7 +93,7 @@ impl Plan {
             Source::Rows { .. } | Source::Scans | Source::Devices => {
                 return Self::of_arrivals(answer, known, request, (reworks, ca.is_away()), rules);
             }
-            Source::List(list) => Found::in_list(listed(list, &rules)?, &known, request.limit),
+            Source::List(list) => Found::in_list(listed(list, &rules)?, &known, request.limit, ca.is_away()),
             Source::Order => {
                 let allowed = allowed(&order, &known, reworks, ca.is_away());
                 let candidates = match ca.is_away() {
@@ -101,17 +103,19 @@ impl Plan {
                 Found::in_order(candidates, &known)
             }
         };
-        let Found { supply, first, planned, taken, intake } = found;
+        let Found { supply, first, planned, taken, intake, unreserved } = found;
         for unit in &first {
             request.link.accepts(&unit.device)?;
         }
-        let stop = order_stop(&order, now(answer));
+        let held = order_stop(&order, now(answer));
+        let is_held = held.is_some();
+        let stop = held.or_else(|| not_reserved(unreserved));
         let all = supply.left;
-        let (supply, intake) = match stop.is_some() {
+        let (supply, intake) = match is_held {
             true => (only_asked_for(supply, &known), Intake::Supply),
             false => (supply, intake),
         };
-        let withheld = all.saturating_sub(supply.left);
+        let withheld = all.saturating_sub(supply.left).saturating_add(unreserved);
         let to_make = count(supply.left.saturating_sub(planned.missing), "unit");
         let description = describe(&order, &known, (&to_make, &planned, &taken), &request);
         // Skipped serial numbers matter only where too few are left.
@@ -226,81 +230,22 @@ fn rules(order: &v1::WorkOrder, product: &Product, request: &RunRequest<'_>) -> 
     })
 }
 
-/// Units to make, and what is known of the others.
-struct Found {
-    supply: Supply,
-    /// Those of them whose serial numbers are known already.
-    first: Vec<Unit>,
-    planned: PlanCounts,
-    /// Serial numbers that were skipped, by reason.
-    taken: BTreeMap<&'static str, u64>,
-    /// How further units come.
-    intake: Intake,
-}
-
-#[derive(Default)]
-struct PlanCounts {
-    /// Made before: skipped.
-    done: u64,
-    /// Given up, scrapped, retired or revoked.
-    over: u64,
-    /// Unfinished, and among those to be made.
-    open: u64,
-    /// Unfinished, and not in the list.
-    open_elsewhere: u64,
-    /// Wanted, but no serial number is left.
-    missing: u64,
-}
-
-impl Found {
-    /// Units of the line's list. Each of them is reported, except those that were made before.
-    fn in_list(units: Vec<Unit>, known: &JournalState, limit: Option<u64>) -> Self {
-        let is_made = |unit: &&Unit| {
-            known.units.get(&unit.device).is_some_and(|unit| unit.is_done() && unit.unavailable().is_none())
-        };
-        let (made, first): (Vec<Unit>, Vec<Unit>) = units.into_iter().partition(|unit| is_made(&unit));
-        let is_open = |unit: &&Unit| known.units.get(&unit.device).is_some_and(UnitRecord::is_open);
-        let open = first.iter().filter(is_open).count() as u64;
-        let open_elsewhere = (known.open_units().count() as u64).saturating_sub(open);
-        let planned = PlanCounts { done: made.len() as u64, open, open_elsewhere, ..PlanCounts::default() };
-        let supply = Supply::of_list(first.clone(), limit);
-        Self { supply, first, planned, taken: BTreeMap::new(), intake: Intake::Supply }
-    }
-
-    fn in_order(candidates: Candidates, known: &JournalState) -> Self {
-        let Candidates { first, wanted, found, taken } = candidates;
-        let over = known.units.values().filter(|unit| unit.unavailable().is_some()).count() as u64;
-        let done = known.units.values().filter(|unit| unit.is_done()).count() as u64;
-        let planned = PlanCounts {
-            done: done.saturating_sub(over),
-            over,
-            open: known.open_units().count() as u64,
-            open_elsewhere: 0,
-            missing: found.map_or(0, |found| wanted.saturating_sub(found)),
-        };
-        let supply = Supply::of_order(first.clone(), wanted);
-        Self { supply, first, planned, taken, intake: Intake::Order }
-    }
-}
-
-/// Parses the line's list. Serial numbers outside the order's range, and slots that do not exist, are
-/// reported before anything is begun.
-fn listed(list: &List, rules: &Rules) -> Result<Vec<Unit>, Failure> {
-    let refused = |mistakes| Failure::List { path: list.path.clone(), mistakes };
-    let column = list.column.as_deref();
-    let rows = lists::read_allowed(&list.content, &rules.product, column, |row| rules.row(row));
-    let unit = |row: lists::Row| {
-        let slot = rules.slot(&row).ok().flatten();
-        let device = DeviceId { product: rules.product.clone(), serial: row.serial };
-        Unit { device, columns: row.columns, slot }
-    };
-    Ok(rows.map_err(refused)?.into_iter().map(unit).collect())
-}
-
 /// Why units that were not begun cannot be made. An exhausted order is no reason: its units may be under way.
 fn order_stop(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Stop> {
     let refusal = order_refusal(order, now)?;
     (!refusal.is(v1::Reason::WorkOrderExhausted)).then(|| refusal.into())
+}
+
+/// Why units of a list are not begun without the CA.
+fn not_reserved(units: u64) -> Option<Stop> {
+    (units > 0).then(|| {
+        let verb = if units == 1 { "is" } else { "are" };
+        let message = format!(
+            "the CA is not asked, and {} of the list {verb} not reserved for this station",
+            count(units, "unit")
+        );
+        Stop::Refused { reason: CA_UNREACHABLE.to_owned(), message }
+    })
 }
 
 /// Units for which the CA was asked: it returns what it issued also when the order stands still.
@@ -336,69 +281,7 @@ pub(super) fn room(order: &v1::WorkOrder) -> OrderRoom {
     OrderRoom { left: order.units_left(), stations: order.stations.len() as u64 }
 }
 
-fn describe(
-    order: &v1::WorkOrder,
-    known: &JournalState,
-    (to_make, planned, taken): (&str, &PlanCounts, &BTreeMap<&'static str, u64>),
-    request: &RunRequest<'_>,
-) -> String {
-    let counts = order.counts.unwrap_or_default();
-    let serials = match &order.serials {
-        Some(Serials::Pattern(pattern)) => pattern.clone(),
-        Some(Serials::ManifestLength(length)) => format!("a manifest of {length}"),
-        None => "none".to_owned(),
-    };
-    let state = match order.state() {
-        v1::WorkOrderState::Paused => " (paused)",
-        v1::WorkOrderState::Closed => " (closed)",
-        v1::WorkOrderState::Incomplete => " (incomplete)",
-        v1::WorkOrderState::Open | v1::WorkOrderState::Unspecified => "",
-    };
-    let mut text = format!(
-        "work order    {}{state} for product {}, serials {serials}\n\
-         at the CA     {} of {} issued, {} confirmed, {} scrapped\n\
-         to make       {}, {} at a time\n\
-         already done  {} (skipped)",
-        order.id,
-        order.product,
-        counts.issued,
-        order.quantity,
-        counts.confirmed,
-        counts.scrapped,
-        to_make,
-        request.slots,
-        planned.done,
-    );
-    if let Some((units, ends_at)) = known.held.in_hand(SystemClock.now()) {
-        let (units, until) = (count(units as u64, "unit"), humantime::format_rfc3339_seconds(ends_at));
-        write!(text, "\nreserved      {units} in hand until {until}").ok();
-    }
-    let PlanCounts { over, open, open_elsewhere, missing, .. } = planned;
-    if *over > 0 {
-        write!(text, "\nnot made      {over} (given up, scrapped, retired or revoked)").ok();
-    }
-    if *open > 0 {
-        write!(text, "\nunfinished    {open} (will be finished)").ok();
-    }
-    if *open_elsewhere > 0 {
-        write!(
-            text,
-            "\nunfinished    {open_elsewhere} not in the list: `touchmark-station resume` finishes them"
-        )
-        .ok();
-    }
-    if *missing > 0 {
-        let numbers = count(*missing, "unit");
-        write!(text, "\nnot possible  {numbers}: no serial number of the order is left").ok();
-        for (whose, number) in taken {
-            write!(text, "\n              {} {}", count(*number, "serial number"), taken_text(whose)).ok();
-        }
-    }
-    write!(text, "\nlink          {}", request.link).ok();
-    text
-}
-
 /// Stands for the serial number of a unit that has not said it.
 pub(super) fn stand_in() -> Result<DeviceSerial, Failure> {
-    "?".parse().map_err(|error: DeviceIdError| Failure::WorkOrder(error.to_string()))
+    "unknown".parse().map_err(|error: DeviceIdError| Failure::WorkOrder(error.to_string()))
 }

@@ -26,6 +26,10 @@ impl LineShared {
                 self.show(slot, &mut String::new(), (what, Wait::Next)).await;
             }
             let Some(unit) = self.next_unit(slot).await else { return };
+            if self.needs_the_ca(&unit.device) {
+                self.set_aside(unit).await;
+                continue;
+            }
             let present = if scans {
                 let Some(link) = self.scanned_unit(slot, &unit, before.as_ref()).await else {
                     self.not_begun(unit);
@@ -62,6 +66,12 @@ impl LineShared {
             });
             self.close(slot, detail).await;
             return false;
+        }
+        if self.waits_for_the_ca(&result) {
+            let what = "the CA cannot be asked about the next unit".to_owned();
+            self.show(slot, &mut String::new(), (what, Wait::Next)).await;
+            self.set_aside(unit).await;
+            return true;
         }
         let attempts = known.as_ref().map_or(0, |known| known.attempts).saturating_add(1);
         let (skipped, verdict) = (self.is_skipped(known.as_ref(), &result), result.verdict);
@@ -175,7 +185,7 @@ impl LineShared {
         let has_its_certificate = result.progress.certificate.is_some();
         matches!(result.outcome, Outcome::CaUnreachable(_))
             && self.context.deferrals.are_allowed()
-            && (has_its_certificate || self.context.mode.waits_for_units())
+            && (has_its_certificate || self.context.mode.waits_for_units() || self.waits_for_the_ca(result))
     }
 
     /// Reserves the unit's serial number, and those of units that wait, before the unit is told it.

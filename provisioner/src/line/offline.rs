@@ -5,45 +5,65 @@ use std::time::Duration;
 
 use cli::count;
 use identity::DeviceId;
+use tokio::time::Instant;
 
 use super::LineShared;
+use crate::ca::{Ca, CaError};
 use crate::journal::JournalState;
-use crate::reconcile::{Reconciled, confirm, reconcile, unconfirmed, waiting};
+use crate::reconcile::{ReconcileError, Reconciled, confirm, reconcile, unconfirmed, waiting};
 use crate::session::Step;
 
-/// Says when the line begins to work without the CA, looks for it, and goes back to it.
+/// Says when the line begins to work without the CA, looks for it, and goes back to it once it has issued
+/// what was deferred. A CA that answers for a moment only is looked for less often.
 pub(super) async fn watch(shared: Arc<LineShared>) {
     let ca = &shared.context.ca;
     let mut away = ca.away();
+    let (mut interval, mut came_back) = (LOOK_INTERVAL, None::<Instant>);
     loop {
         if away.wait_for(|is_away| *is_away).await.is_err() {
             return;
         }
         shared.say(AWAY.to_owned()).await;
-        while ca.looks(&shared.context.work_order).await.is_err() {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+        interval = match came_back {
+            Some(at) if at.elapsed() < STEADY_MIN => {
+                tokio::time::sleep(interval).await;
+                (interval * 2).min(LOOK_INTERVAL_MAX)
+            }
+            _ => LOOK_INTERVAL,
+        };
+        while !shared.answers_in_full().await {
+            tokio::time::sleep(interval).await;
         }
+        came_back = Some(Instant::now());
         ca.back();
         shared.context.deferrals.trust_the_clock();
         shared.say("the CA answers again".to_owned()).await;
-        shared.changed.notify_waiters();
-        shared.reconcile().await;
+        shared.bring_back();
+        shared.reconcile(ca).await;
     }
 }
 
 impl LineShared {
-    /// Has deferred certificates issued. What fails is left for `reconcile`.
-    pub(super) async fn reconcile(&self) {
+    /// Whether the CA answers, and issues what was deferred. A CA whose store takes nothing answers questions
+    /// and issues nothing: the line would leave it again at the next unit.
+    async fn answers_in_full(&self) -> bool {
+        let ca = self.context.ca.on_trial();
+        ca.work_order(&self.context.work_order).await.is_ok() && self.reconcile(&ca).await
+    }
+
+    /// Has deferred certificates issued. What fails is left for `reconcile`. Returns whether the CA has
+    /// answered.
+    pub(super) async fn reconcile(&self, ca: &Ca) -> bool {
         let units = self.known.lock().clone();
         let known = JournalState { units, ..JournalState::default() };
         let (waiting, unconfirmed) = (waiting(&known, false), unconfirmed(&known));
         if waiting.is_empty() && unconfirmed.is_empty() {
-            return;
+            return true;
         }
         let mut answers: Vec<(DeviceId, Reconciled)> = Vec::new();
         let context = &self.context;
         let mut told = |device: &DeviceId, answer| answers.push((device.clone(), answer));
-        let (ca, journal, order) = (&context.ca, &context.journal, &context.work_order);
+        let (journal, order) = (&context.journal, &context.work_order);
         let mut done = reconcile(ca, journal, order, &waiting, &mut told).await;
         if done.is_ok() {
             done = confirm(ca, journal, order, unconfirmed, &mut told).await;
@@ -66,15 +86,29 @@ impl LineShared {
                 unit.progress.apply(&step);
             }
         }
-        let (issued, all) = (count(issued, "deferred certificate"), waiting.len());
-        self.say(format!("{issued} of {all} issued")).await;
-        if let Err(error) = done {
-            self.say(format!("the others wait for touchmark-station reconcile: {error}")).await;
+        let is_away = matches!(&done, Err(ReconcileError::Ca(CaError::Unreachable(_))));
+        if issued > 0 || !is_away {
+            let (issued, all) = (count(issued, "deferred certificate"), waiting.len());
+            self.say(format!("{issued} of {all} issued")).await;
         }
+        match done {
+            Err(error) if is_away => tracing::info!("deferred certificates wait: {error}"),
+            Err(error) => {
+                self.say(format!("the others wait for touchmark-station reconcile: {error}")).await;
+            }
+            Ok(()) => {}
+        }
+        !is_away
     }
 }
 
 /// How often the CA is looked for.
 const LOOK_INTERVAL: Duration = Duration::from_secs(3);
+
+/// The same, where it was away again soon after each answer.
+const LOOK_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// A CA that answered for so long is not taken for one that comes and goes.
+const STEADY_MIN: Duration = Duration::from_secs(60);
 
 const AWAY: &str = "the CA cannot be asked: reserved units are made, and get their certificates later";

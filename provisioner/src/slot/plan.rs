@@ -43,6 +43,7 @@ impl LineContext {
     ) -> Result<Plan, Outcome> {
         let serial = &unit.device.serial;
         if !progress.is_on_record() && self.stock.is_in_force(serial) {
+            self.order_goes_on().await?;
             return Ok(Plan { assignment: self.telling(), certificate: None });
         }
         if self.stock.is_over(serial) {

@@ -123,7 +123,7 @@ impl<'a> Probe<'a> {
     async fn hello(&mut self, link: &mut Link, until: Instant) -> Result<Option<Presence>, Outcome> {
         let (mut until, mut sends_left) = (until, self.question.limits.sends_max);
         let (mut damaged, mut noise_bytes) = (0_u32, 0_u64);
-        self.send(link).await?;
+        until += self.send(link).await?;
         loop {
             let received = tokio::select! {
                 received = link.receive() => Some(received),
@@ -153,20 +153,20 @@ impl<'a> Probe<'a> {
                     if sends_left == 0 {
                         return Ok(Some(Presence::Garbled { damaged, noise_bytes: bytes }));
                     }
-                    self.send(link).await?;
-                    until = Instant::now() + self.question.limits.answer_timeout;
+                    let on_the_line = self.send(link).await?;
+                    until = Instant::now() + on_the_line + self.question.limits.answer_timeout;
                 }
             }
         }
     }
 
-    async fn send(&mut self, link: &mut Link) -> Result<(), Outcome> {
+    /// Returns how long the question and its answer take on the line.
+    async fn send(&mut self, link: &mut Link) -> Result<Duration, Outcome> {
         // The session that may follow begins with a number of its own.
         self.exchange = self.exchange.wrapping_add(1).max(1);
         let product = self.question.product.clone();
         let hello = DeviceRequest::Hello { serial: None, product };
-        link.send(&encode_request(self.exchange, &hello)).await?;
-        Ok(())
+        Ok(link.send(&encode_request(self.exchange, &hello)).await?)
     }
 }
 

@@ -8,17 +8,17 @@
     reason = "a test"
 )]
 
+mod line;
+mod lists;
+mod office;
+
 use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
-use serde_json::Value;
-use tests::{
-    CertificateAuthority, Factory, FileSystem, Operator, OrderTerms, Process, Program, Station, fake,
-    json_lines,
-};
+use line::{Line, outcomes, said};
+use tests::{FileSystem, Process, fake};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shift_without_the_ca_makes_its_reserved_units_and_they_get_their_certificates_later() {
@@ -148,11 +148,7 @@ async fn a_reservation_that_is_over_and_a_clock_that_was_set_make_no_unit_and_sa
         let mut command = line.command(&["--offline"]);
         fake(&mut command, offset);
         let running = Process::start(command.stdout(file.try_clone().unwrap()).stderr(file));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !std::fs::read_to_string(&output).unwrap().contains(words) {
-            assert!(Instant::now() < deadline, "{offset}: {}", std::fs::read_to_string(&output).unwrap());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        line.until_said(&output, words).await;
         running.kill();
         assert_eq!(line.report()["deferred"], 0, "{offset}");
     }
@@ -250,147 +246,4 @@ async fn a_full_disk_stops_the_line_before_a_unit_is_locked_that_nobody_knows() 
     assert_eq!((counts.issued, counts.reserved), (9, 0));
     line.finish_all(8);
     line.all_certificates_are_those_on_record(9).await;
-}
-
-/// A CA, an order, and a station whose units are state directories of agents.
-struct Line {
-    authority: CertificateAuthority,
-    operator: Operator,
-    station: Station,
-    order: String,
-    home: tempfile::TempDir,
-    config: String,
-}
-
-impl Line {
-    async fn open(quantity: u64) -> Self {
-        let authority = CertificateAuthority::start();
-        let home = tempfile::tempdir().unwrap();
-        let station = Station::set_up(&authority, "line-1", home.path()).await;
-        let terms = OrderTerms { serials: "SN{01..99}".into(), ..OrderTerms::new(quantity, &["line-1"]) };
-        let order = Factory::of(&authority).order(terms).await;
-        let operator = Operator::of(&authority);
-        let config = std::fs::read_to_string(home.path().join("station.toml")).unwrap();
-        Self { authority, operator, station, order, home, config }
-    }
-
-    fn configure(&self, more: &str) {
-        std::fs::write(self.home.path().join("station.toml"), format!("{}{more}", self.config)).unwrap();
-    }
-
-    fn command(&self, more: &[&str]) -> std::process::Command {
-        let (agent, state) = (Program::Agent.path(), self.home.path().join("devices/{serial}"));
-        let link = format!("exec:'{}' factory --state '{}' --stdio", agent.display(), state.display());
-        let mut command = self.station.command("provision");
-        command.args(["--work-order", &self.order, "--link", &link]).args(more);
-        command
-    }
-
-    fn run(&self, mut command: std::process::Command) -> Output {
-        command.output().unwrap()
-    }
-
-    /// The exit status, and what was reported.
-    fn provision(&self, more: &[&str]) -> (i32, Vec<Value>) {
-        let output = self.run(self.command(&[&["--json"], more].concat()));
-        (output.status.code().unwrap(), json_lines(&String::from_utf8_lossy(&output.stdout)))
-    }
-
-    fn reconcile(&self) -> (i32, Vec<Value>) {
-        let output = self.run({
-            let mut command = self.station.command("reconcile");
-            command.arg("--json");
-            command
-        });
-        (output.status.code().unwrap(), json_lines(&String::from_utf8_lossy(&output.stdout)))
-    }
-
-    /// All units that wait come to the bench, each on a slot of its own.
-    fn finish_all(&self, units: u64) {
-        let bench = self.home.path().join("bench");
-        std::fs::create_dir(&bench).unwrap();
-        let mut command = self.station.command("report");
-        let reported = self.run({
-            command.args(["--units", "--json"]);
-            command
-        });
-        let reported = json_lines(&String::from_utf8_lossy(&reported.stdout));
-        let waits = |unit: &&Value| unit["outcome"] == "deferred" || unit["outcome"] == "reconciled";
-        for (slot, unit) in reported.iter().filter(waits).enumerate() {
-            let serial = unit["device"].as_str().unwrap().trim_start_matches("cam-2/");
-            symlink(self.station.device(serial), bench.join((slot + 1).to_string())).unwrap();
-        }
-        let link = format!(
-            "exec:'{}' factory --state '{}' --stdio",
-            Program::Agent.path().display(),
-            bench.join("{slot}").display()
-        );
-        let mut command = self.station.command("finish");
-        let slots = units.to_string();
-        command.args(["--work-order", &self.order, "--link", &link, "--slots", &slots, "--json"]);
-        let output = self.run(command);
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-        let finished = json_lines(&String::from_utf8_lossy(&output.stdout));
-        assert_eq!(outcomes(&finished, "passed") as u64, units, "{finished:?}");
-    }
-
-    fn report(&self) -> Value {
-        let mut command = self.station.command("report");
-        let output = self.run({
-            command.arg("--json");
-            command
-        });
-        json_lines(&String::from_utf8_lossy(&output.stdout)).pop().unwrap_or_default()
-    }
-
-    async fn until(&self, is_so: impl Fn(&Value) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let report = self.report();
-            if is_so(&report) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{report}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    async fn counts(&self) -> proto::v1::WorkOrderCounts {
-        Factory::of(&self.authority).counts(&self.order).await
-    }
-
-    fn journal(&self) -> PathBuf {
-        self.home.path().join("journal").join(format!("{}.journal", self.order))
-    }
-
-    fn devices(&self) -> usize {
-        self.home.path().join("devices").read_dir().unwrap().count()
-    }
-
-    fn device(&self, serial: &str) -> Value {
-        let mut command = Program::Agent.command();
-        command.args(["status", "--json", "--state"]).arg(self.station.device(serial));
-        serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
-    }
-
-    /// The CA has one certificate of each unit, and the station's report has the same.
-    async fn all_certificates_are_those_on_record(&self, units: usize) {
-        let mut command = self.station.command("report");
-        command.args(["--units", "--json"]);
-        let reported = json_lines(&String::from_utf8_lossy(&self.run(command).stdout));
-        let made: Vec<&Value> = reported.iter().filter(|unit| unit["outcome"] == "passed").collect();
-        assert_eq!(made.len(), units);
-        for unit in made {
-            let shown = self.operator.says(&["device", "show", unit["device"].as_str().unwrap()]);
-            assert!(shown.contains(unit["certificate_serial"].as_str().unwrap()), "{unit}: {shown}");
-        }
-    }
-}
-
-fn outcomes(units: &[Value], outcome: &str) -> usize {
-    units.iter().filter(|unit| unit["outcome"] == outcome).count()
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
