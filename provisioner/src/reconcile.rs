@@ -29,6 +29,8 @@ pub(crate) enum Reconciled {
     /// It has its certificate, and the CA has now recorded it as passed.
     Confirmed,
     /// The CA cannot say now. The text says why.
+    Busy(String),
+    /// Its answer cannot be used, and is asked for again. The text says why.
     Later(String),
 }
 
@@ -110,14 +112,14 @@ pub(crate) async fn reconcile(
                     continue;
                 }
                 Some(answer) => answer,
-                None => Reconciled::Later("the CA did not answer".to_owned()),
+                None => Reconciled::Busy("the CA did not answer".to_owned()),
             };
             let step = match &answer {
                 Reconciled::Issued(certificate) => Some(Step::Issued(certificate.clone())),
                 Reconciled::Refused(Refusal { reason, message, .. }) => {
                     Some(Step::Refused { reason: reason.clone(), message: message.clone() })
                 }
-                Reconciled::Later(_) | Reconciled::Confirmed => None,
+                Reconciled::Busy(_) | Reconciled::Later(_) | Reconciled::Confirmed => None,
             };
             if let Some(step) = step {
                 journal.record(&Record::Step { device: unit.device.clone(), step }).await?;

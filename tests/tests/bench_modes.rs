@@ -196,6 +196,34 @@ async fn a_unit_that_is_unplugged_in_the_middle_is_finished_when_it_is_scanned_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_keeps_units_in_hand_takes_a_further_block_while_people_scan() {
+    let bench = Bench::open(20).await;
+    bench.configure("keep-reservation = true\nreserve-units = 4\n");
+    let mut station = bench.at_the_terminal(&[]);
+    station.shows(SOON, "scan the serial number");
+    let reserved = async |units: u64| {
+        eventually(SOON, "so many units are reserved", async || {
+            (bench.factory.counts(&bench.order).await.reserved == units).then_some(())
+        })
+        .await;
+    };
+    reserved(4).await;
+    for (made, (serial, board)) in [("SN01", "A"), ("SN02", "B"), ("SN03", "C")].into_iter().enumerate() {
+        if made > 0 {
+            bench.take_away(1);
+        }
+        bench.insert(1, board);
+        station.type_in(format!("{serial}\n"));
+        bench.passed(made + 1).await;
+    }
+    // One of the first block, and another block.
+    reserved(5).await;
+    station.type_in("\x04");
+    assert_eq!(station.wait(SOON).code(), Some(0), "{}", station.shown());
+    reserved(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn control_c_while_the_line_waits_ends_it_and_nothing_was_begun() {
     let bench = Bench::open(9).await;
     let mut station = bench.at_the_terminal(&["--slots", "2"]);

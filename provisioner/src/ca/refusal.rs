@@ -67,7 +67,7 @@ pub(super) fn refused_on_stream(refusal: v1::Refusal) -> Reconciled {
     let message = for_people(&refusal.message, MESSAGE_CHARACTERS_MAX);
     let passing = matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Aborted);
     if passing || refusal.retry_after_ms > 0 || reason.is_empty() {
-        return Reconciled::Later(format!("it says {reason}: {message}"));
+        return Reconciled::Busy(format!("it says {reason}: {message}"));
     }
     let stops_the_line = stops_the_line(code, &reason);
     Reconciled::Refused(Refusal::new(reason, message, stops_the_line))

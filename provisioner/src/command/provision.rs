@@ -124,7 +124,7 @@ async fn reconcile_first(
             steps.push((device.clone(), step));
         }
         Reconciled::Confirmed => steps.push((device.clone(), Step::Confirmed)),
-        Reconciled::Later(_) => {}
+        Reconciled::Busy(_) | Reconciled::Later(_) => {}
     };
     let mut done = reconcile(&station.ca, journal, work_order, &waiting, &mut told).await;
     if done.is_ok() {

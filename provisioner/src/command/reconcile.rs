@@ -78,7 +78,7 @@ impl Counts {
             Reconciled::Issued(_) => self.issued += 1,
             Reconciled::Refused(_) => self.refused += 1,
             Reconciled::Confirmed => self.confirmed += 1,
-            Reconciled::Later(_) => self.later += 1,
+            Reconciled::Busy(_) | Reconciled::Later(_) => self.later += 1,
         }
     }
 
@@ -115,7 +115,7 @@ fn text(device: &DeviceId, answer: &Reconciled) -> String {
             format!("{device} REFUSED: {refusal}; next: {}", advice(&refusal.reason))
         }
         Reconciled::Confirmed => format!("{device} recorded as passed"),
-        Reconciled::Later(why) => format!("{device} not answered: {why}"),
+        Reconciled::Busy(why) | Reconciled::Later(why) => format!("{device} not answered: {why}"),
     }
 }
 
@@ -136,7 +136,9 @@ fn json(device: &DeviceId, answer: &Reconciled) -> String {
             "next": advice(&refusal.reason),
         }),
         Reconciled::Confirmed => serde_json::json!({"device": device, "outcome": "confirmed"}),
-        Reconciled::Later(why) => serde_json::json!({"device": device, "outcome": "later", "message": why}),
+        Reconciled::Busy(why) | Reconciled::Later(why) => {
+            serde_json::json!({"device": device, "outcome": "later", "message": why})
+        }
     }
     .to_string()
 }

@@ -25,14 +25,14 @@ pub(super) async fn watch(shared: Arc<LineShared>) {
         }
         shared.say(AWAY.to_owned()).await;
         interval = match came_back {
-            Some(at) if at.elapsed() < STEADY_MIN => {
-                tokio::time::sleep(interval).await;
-                (interval * 2).min(LOOK_INTERVAL_MAX)
-            }
+            Some(at) if at.elapsed() < STEADY_MIN => (interval * 2).min(LOOK_INTERVAL_MAX),
             _ => LOOK_INTERVAL,
         };
-        while !shared.answers_in_full().await {
+        loop {
             tokio::time::sleep(interval).await;
+            if shared.answers_in_full().await {
+                break;
+            }
         }
         came_back = Some(Instant::now());
         ca.back();
@@ -68,8 +68,9 @@ impl LineShared {
         if done.is_ok() {
             done = confirm(ca, journal, order, unconfirmed, &mut told).await;
         }
-        let mut issued = 0;
+        let (mut issued, mut answered, mut busy) = (0, false, None);
         for (device, answer) in answers {
+            answered |= !matches!(answer, Reconciled::Busy(_));
             let step = match answer {
                 Reconciled::Issued(certificate) => {
                     issued += 1;
@@ -80,11 +81,18 @@ impl LineShared {
                     Step::Refused { reason: refusal.reason, message: refusal.message }
                 }
                 Reconciled::Confirmed => Step::Confirmed,
+                Reconciled::Busy(why) => {
+                    busy.get_or_insert(why);
+                    continue;
+                }
                 Reconciled::Later(_) => continue,
             };
             if let Some(unit) = self.known.lock().get_mut(&device) {
                 unit.progress.apply(&step);
             }
+        }
+        if let (Some(why), false) = (busy, answered) {
+            done = done.and_then(|()| Err(CaError::Unreachable(why).into()));
         }
         let is_away = matches!(&done, Err(ReconcileError::Ca(CaError::Unreachable(_))));
         if issued > 0 || !is_away {

@@ -20,7 +20,10 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) async fn open(quantity: u64) -> Self {
-        let authority = CertificateAuthority::start();
+        Self::at(CertificateAuthority::start(), quantity).await
+    }
+
+    pub(crate) async fn at(authority: CertificateAuthority, quantity: u64) -> Self {
         let home = tempfile::tempdir().unwrap();
         let station = Station::set_up(&authority, "line-1", home.path()).await;
         let terms = OrderTerms { serials: "SN{01..99}".into(), ..OrderTerms::new(quantity, &["line-1"]) };

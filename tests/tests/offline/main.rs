@@ -8,6 +8,7 @@
     reason = "a test"
 )]
 
+mod half;
 mod line;
 mod lists;
 mod office;
