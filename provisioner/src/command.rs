@@ -4,6 +4,7 @@ mod doctor;
 mod failure;
 mod finish;
 mod intake;
+mod job;
 mod labels;
 mod limits;
 mod order;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cli::{Complaint, Status, completion_script};
-use identity::{Clock, DeviceSerial, Product, SystemClock};
+use identity::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Arguments, Command, PROGRAM};
@@ -33,17 +34,17 @@ use crate::console::Console;
 use crate::crew::Crew;
 use crate::journal::{FoundJournal, Journal, JournalState, Record, RunStart, Writer, known, work_orders};
 use crate::line::{Intake, Line, Pausing, SilenceMonitor, Summary};
-use crate::link::{LinkSpec, damage_pause};
+use crate::link::damage_pause;
 use crate::metrics::{Exporter, Figures};
 use crate::mode::Mode;
 use crate::offline::{self, Deferrals, Offline};
 use crate::report::milliseconds;
 use crate::scan::{Keyboard, is_at_the_keyboard};
-use crate::session::{Limits, ProvisioningBundle, Refusal};
+use crate::session::{Limits, Refusal};
 use crate::slot::{LineContext, OrderWatch};
-use crate::stock::{OrderRoom, ReserveTerms, Stock};
-use crate::units::Supply;
+use crate::stock::{ReserveTerms, Stock};
 use failure::Failure;
+use job::Job;
 use output::RunOutput;
 use signals::Signals;
 use unit_end::UnitEnd;
@@ -231,26 +232,6 @@ impl Station {
             }
         }
     }
-}
-
-struct Job {
-    work_order: String,
-    product: Product,
-    bundle: Arc<ProvisioningBundle>,
-    link: LinkSpec,
-    slots: usize,
-    mode: Mode,
-    supply: Supply,
-    intake: Intake,
-    /// Whether the keyboard is free to end a pause.
-    can_pause: bool,
-    known: JournalState,
-    room: OrderRoom,
-    /// Serial numbers that the supply has already.
-    first: Vec<DeviceSerial>,
-    /// Whether units only get their deferred certificates.
-    finishes: bool,
-    offline: Offline,
 }
 
 /// The journal's directory. Tells the operator if the journal was moved or lies in the credential directory.

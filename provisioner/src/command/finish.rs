@@ -1,7 +1,5 @@
 //! `touchmark-station finish`.
 
-use std::sync::Arc;
-
 use cli::{Status, count};
 use identity::DeviceId;
 
@@ -11,9 +9,7 @@ use crate::console::Console;
 use crate::journal::work_orders;
 use crate::line::Intake;
 use crate::mode::Mode;
-use crate::offline::Offline;
 use crate::units::Supply;
-use crate::wire::bundle;
 
 pub(super) async fn run(arguments: FinishArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
@@ -55,20 +51,11 @@ pub(super) async fn run(arguments: FinishArguments, console: &Console) -> Result
         console.complain(&format!("{work_order}: {units} to finish; insert them in any order"));
     }
     let job = Job {
-        work_order: work_order.clone(),
-        product,
-        bundle: Arc::new(bundle(&answer)),
-        link: arguments.link,
-        slots: arguments.slots,
         mode: Mode::Device,
         supply: Supply::of_people(waiting),
         intake: Intake::Devices { stand_in },
-        can_pause: true,
-        known,
-        room: plan::room(&order),
-        first: Vec::new(),
         finishes: true,
-        offline: Offline::Never,
+        ..Job::of(&answer, product, (arguments.link, arguments.slots), known)
     };
     let summary = station.line(job, station.settings.reserve, journal, &mut run_output).await?;
     Ok(run_output.finish(&work_order, &summary))

@@ -4,7 +4,6 @@ mod description;
 mod found;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use cli::count;
@@ -23,9 +22,8 @@ use crate::mode::Mode;
 use crate::offline::Offline;
 use crate::scan::Desk;
 use crate::slot::order_refusal;
-use crate::stock::OrderRoom;
 use crate::units::{Rules, Supply, Unit};
-use crate::wire::{bundle, time};
+use crate::wire::time;
 use description::describe;
 use found::{Found, PlanCounts, listed};
 
@@ -125,25 +123,9 @@ impl Plan {
             Source::List(list) => list.leaves_the_keyboard(),
             _ => true,
         };
-        let bundle = Arc::new(bundle(answer));
-        let (room, first) = (room(&order), first.into_iter().map(|unit| unit.device.serial).collect());
-        let (work_order, mode) = (order.id, Mode::List);
-        let job = Job {
-            work_order,
-            product,
-            bundle,
-            link,
-            slots,
-            mode,
-            supply,
-            intake,
-            can_pause,
-            known,
-            room,
-            first,
-            finishes: false,
-            offline,
-        };
+        let first = first.into_iter().map(|unit| unit.device.serial).collect();
+        let of = Job::of(answer, product, (link, slots), known);
+        let job = Job { supply, intake, can_pause, first, offline, ..of };
         let PlanCounts { done, missing, .. } = planned;
         Ok(Self { job, description, stop, withheld, taken, done, missing })
     }
@@ -192,25 +174,8 @@ impl Plan {
             stop = stop.or_else(|| order_refusal(&order, now).map(Stop::from));
         }
         let supply = if stop.is_some() { Supply::of_list(Vec::new(), None) } else { supply };
-        let bundle = Arc::new(bundle(answer));
-        let (room, first) = (room(&order), Vec::new());
-        let work_order = order.id;
-        let job = Job {
-            work_order,
-            product,
-            bundle,
-            link,
-            slots,
-            mode,
-            supply,
-            intake,
-            can_pause,
-            known,
-            room,
-            first,
-            finishes: false,
-            offline,
-        };
+        let of = Job::of(answer, product, (link, slots), known);
+        let job = Job { mode, supply, intake, can_pause, offline, ..of };
         Ok(Self { job, description, stop, withheld: 0, taken: BTreeMap::new(), done: 0, missing: 0 })
     }
 }
@@ -275,10 +240,6 @@ fn allowed(order: &v1::WorkOrder, known: &JournalState, reworks: u64, is_away: b
 /// The CA's time; while it cannot be asked, the station's.
 fn now(answer: &v1::GetWorkOrderResponse) -> Option<SystemTime> {
     Some(answer.now.as_ref().map_or_else(|| SystemClock.now(), time))
-}
-
-pub(super) fn room(order: &v1::WorkOrder) -> OrderRoom {
-    OrderRoom { left: order.units_left(), stations: order.stations.len() as u64 }
 }
 
 /// Stands for the serial number of a unit that has not said it.

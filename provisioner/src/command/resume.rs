@@ -1,7 +1,5 @@
 //! `touchmark-station resume`.
 
-use std::sync::Arc;
-
 use cli::{Status, count};
 
 use super::survey::end_units_without_certificate;
@@ -9,11 +7,9 @@ use super::{Failure, Job, RunOutput, Station, plan, say};
 use crate::arguments::ResumeArguments;
 use crate::console::Console;
 use crate::journal::{JournalState, work_orders};
-use crate::line::{Intake, Stop};
-use crate::mode::Mode;
-use crate::offline::Offline;
+use crate::line::Stop;
 use crate::units::{Supply, Unit};
-use crate::wire::{bundle, time};
+use crate::wire::time;
 
 pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
@@ -56,22 +52,9 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
                 count(units.len() as u64, "unfinished unit")
             ));
         }
-        let job = Job {
-            work_order: work_order.clone(),
-            product: plan::parse_product(&order.product)?,
-            bundle: Arc::new(bundle(&answer)),
-            link,
-            slots,
-            mode: Mode::List,
-            supply: Supply::of_list(units, None),
-            intake: Intake::Supply,
-            can_pause: true,
-            known,
-            room: plan::room(&order),
-            first: Vec::new(),
-            finishes: false,
-            offline: Offline::Never,
-        };
+        let product = plan::parse_product(&order.product)?;
+        let job =
+            Job { supply: Supply::of_list(units, None), ..Job::of(&answer, product, (link, slots), known) };
         let summary = station.line(job, station.settings.reserve, journal, &mut run_output).await?;
         let ended = run_output.finish(&work_order, &summary);
         // The first status that is not good is the exit status.
