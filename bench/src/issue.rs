@@ -123,7 +123,7 @@ impl Units {
         }
     }
 
-    fn next(&mut self) -> Option<IssueBirthCertificateRequest> {
+    pub(crate) fn next(&mut self) -> Option<IssueBirthCertificateRequest> {
         self.waiting.pop_front().map(|device| device.birth_request(&self.order))
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 #![allow(clippy::indexing_slicing, reason = "of JSON objects that were made a line before")]
 
+mod closing;
 mod cores;
 mod crl;
 mod cycle;
@@ -18,6 +19,7 @@ mod server;
 mod store;
 mod terms;
 mod watch;
+mod years;
 
 use std::process::ExitCode;
 
@@ -53,9 +55,13 @@ enum Bench {
     Ocsp(ocsp::Ocsp),
     /// A station with many slots: its CPU for each unit, beside what the link alone costs.
     Line(line::Line),
+    /// The closing report of a large order: time, size, memory.
+    Closing(closing::Closing),
     /// The link without a station; `line` starts it.
     #[command(hide = true)]
     BareLink(line::BareLink),
+    /// The ledger over years of renewals: what grows with them.
+    Years(years::Years),
     /// The store alone: rate, size, memory, projection, restarts.
     Store(store::Store),
 }
@@ -70,7 +76,9 @@ fn main() -> ExitCode {
         Bench::Crl(crl) => crl.run(),
         Bench::Ocsp(ocsp) => ocsp.run(),
         Bench::Line(line) => line.run(),
+        Bench::Closing(closing) => closing.run(),
         Bench::BareLink(link) => link.run(),
+        Bench::Years(years) => years.run(),
         Bench::Store(store) => store.run(),
     };
     match done {

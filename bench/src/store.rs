@@ -243,7 +243,7 @@ impl Store {
     }
 }
 
-async fn create_order(store: &LogStore, quantity: u64) -> Result<()> {
+pub(crate) async fn create_order(store: &LogStore, quantity: u64) -> Result<()> {
     let command = tests::order_command(quantity, "SN{00000001..99999999}");
     let verdict = store.commit(vec![command]).await?.pop().context("no verdict")?;
     verdict.map(drop).map_err(|conflict| anyhow!(conflict))
@@ -253,7 +253,7 @@ async fn create_order(store: &LogStore, quantity: u64) -> Result<()> {
 async fn commit_devices(store: Arc<LogStore>, next: Arc<AtomicU64>, devices: u64) -> Result<Histogram<u64>> {
     let mut latencies = Histogram::new(3)?;
     let validity = Validity::new(SystemClock.now(), no_well_defined_expiration())?;
-    let station = Principal::named(Role::Station, "line-3".parse()?);
+    let station = station()?;
     // Signing and building the signed bytes are not work of the store.
     let der = Bytes::from(vec![0x30; CERTIFICATE_BYTES]);
     loop {
@@ -269,7 +269,12 @@ async fn commit_devices(store: Arc<LogStore>, next: Arc<AtomicU64>, devices: u64
     }
 }
 
-fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Result<Command> {
+/// The station of the order.
+pub(crate) fn station() -> Result<Principal> {
+    Ok(Principal::named(Role::Station, "line-3".parse()?))
+}
+
+pub(crate) fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Result<Command> {
     let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
     let mut serial_number = [0x41; 16];
     serial_number[8..].copy_from_slice(&spread);
@@ -346,7 +351,7 @@ fn print_table(figures: &Value) {
     println!("{table}");
 }
 
-fn bytes_below(directory: &Path) -> Result<u64> {
+pub(crate) fn bytes_below(directory: &Path) -> Result<u64> {
     let mut bytes = 0;
     for file in fs::read_dir(directory)? {
         let file = file?;
@@ -358,14 +363,14 @@ fn bytes_below(directory: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-fn peak_mib() -> Result<f64> {
+pub(crate) fn peak_mib() -> Result<f64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(rounded(kib / 1024.0, 1))
 }
 
-fn rounded(value: f64, digits: i32) -> f64 {
+pub(crate) fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round() / scale
 }

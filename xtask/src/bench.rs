@@ -12,6 +12,8 @@ use crate::shell::{cargo, root, run, step, target_directory};
 pub(crate) enum Bench {
     /// 1,000,000 devices committed to the ledger, restart, rebuild
     Store,
+    /// Years of renewals committed to the ledger: rate, memory, disk, restarts at the end of each
+    Years,
     /// Birth certificates over one stream
     Issue,
     /// Operational certificates, a new connection for each
@@ -28,6 +30,8 @@ pub(crate) enum Bench {
     Ocsp,
     /// A station with 32 slots, beside what the link alone costs
     Line,
+    /// The closing report of an order of 100,000 units
+    Closing,
 }
 
 /// Builds the bench and the programs that it starts, and runs one.
@@ -41,6 +45,7 @@ pub(crate) fn run_bench(bench: Bench, quick: bool, arguments: &[String]) -> Resu
     })?;
     let name = match bench {
         Bench::Store => "store",
+        Bench::Years => "years",
         Bench::Issue => "issue",
         Bench::Enroll => "enroll",
         Bench::Renew => "renew",
@@ -49,6 +54,7 @@ pub(crate) fn run_bench(bench: Bench, quick: bool, arguments: &[String]) -> Resu
         Bench::Crl => "crl",
         Bench::Ocsp => "ocsp",
         Bench::Line => "line",
+        Bench::Closing => "closing",
     };
     let program = target_directory()?.join(profile).join("bench");
     run(Command::new(program).arg(name).args(arguments).current_dir(root()))
