@@ -108,7 +108,7 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
         BrokenGenerator => {
             "stop the line: see `touchmark product show PRODUCT` and docs/operations/broken-generator.md"
         }
-        ProductNotFound => "compare its name with `touchmark work-order list`",
+        ProductNotFound => "compare its name with `touchmark product list`",
         ProductNotPaused => "look again with `touchmark product show PRODUCT`",
         WorkOrderPaused => "`touchmark work-order resume ID` lets it go on",
         WorkOrderClosed => "a closed order stays closed: make another with `touchmark work-order create`",
