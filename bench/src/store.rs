@@ -1,9 +1,12 @@
 //! The embedded store alone: a million devices are committed, and the store is closed, opened, killed, opened
-//! again, and its projection rebuilt.
+//! again, and its projection rebuilt. Then the same births without traces of random generators, to compare.
 //!
 //! Every step is a process of its own, so that peak memory and restarts are real. The efficiency is the rate
 //! divided by that of one thread that only writes and syncs the same bytes in the same batches, measured just
 //! before.
+
+pub(crate) mod births;
+mod traces;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,15 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
-use identity::{
-    Clock, DeviceId, GeneratorTraces, IssuerName, KeyEnds, KeyFingerprint, Principal, ProfileName, RequestId,
-    Role, SerialNumber, SystemClock, Validity, no_well_defined_expiration,
-};
-use ledger::{Action, Command, IssuanceSubject, SignedCertificate, WorkOrderId};
-use prost::bytes::Bytes;
+use identity::{GeneratorTraces, SystemClock};
 use serde_json::{Value, json};
 use store::{
     DeviceFilter, Ledger as _, Listings as _, LogSettings, LogStore, SEGMENT_BYTES_DEFAULT, Status as _,
@@ -30,6 +28,7 @@ use store::{
 };
 
 use crate::cores::process_cpu;
+use births::{Traces, commit_devices, create_order, traces_of};
 
 /// Commits devices to the embedded store and measures it: rate, size, memory, projection, restarts.
 #[derive(Debug, Args)]
@@ -57,8 +56,12 @@ pub(crate) struct Store {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Step {
     Load,
+    /// As births of earlier versions were: without traces of the units' random generators.
+    LoadWithoutTraces,
     Restart,
     Rebuild,
+    /// Opens and closes the store.
+    Start,
 }
 
 impl Store {
@@ -69,9 +72,11 @@ impl Store {
                 let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
                 let figures = runtime.block_on(async {
                     match step {
-                        Step::Load => self.load().await,
+                        Step::Load => self.load(traces_of).await,
+                        Step::LoadWithoutTraces => self.load(|_| GeneratorTraces::default()).await,
                         Step::Restart => self.restart().await,
                         Step::Rebuild => self.rebuild().await,
+                        Step::Start => self.start().await,
                     }
                 })?;
                 println!("{figures}");
@@ -88,12 +93,14 @@ impl Store {
     fn measure(&self) -> Result<()> {
         fs::create_dir_all(&self.dir)?;
         let directory = tempfile::tempdir_in(&self.dir)?;
+        let without_traces = tempfile::tempdir_in(&self.dir)?;
         let load = self.step(directory.path(), Step::Load)?;
         let bytes = bytes_below(directory.path())?;
         let restart_clean = self.step(directory.path(), Step::Restart)?;
         let restart_killed = self.step(directory.path(), Step::Restart)?;
         fs::remove_dir_all(directory.path().join("projection"))?;
         let rebuild = self.step(directory.path(), Step::Rebuild)?;
+        let traces = self.compare_traces(directory.path(), &load, without_traces.path())?;
         let seconds = |value: &Value, key: &str| value[key].as_f64().unwrap_or(f64::NAN);
         let restart_s = seconds(&restart_clean, "restart_s").max(seconds(&restart_killed, "restart_s"));
         let peak = [&load, &restart_clean, &restart_killed, &rebuild]
@@ -122,8 +129,10 @@ impl Store {
             "rebuild_peak_rss_mib": rebuild["peak_mib"],
             "projection_lag_ms_max": load["lag_ms_max"],
             "projection_drained_s": load["drained_s"],
+            "traces": traces,
         });
         print_table(&figures);
+        traces::print_table(&figures["traces"]);
         if self.json {
             println!("{figures}");
         }
@@ -154,7 +163,7 @@ impl Store {
         serde_json::from_str(&line).with_context(|| format!("the step {name} reported {line:?}"))
     }
 
-    async fn load(&self) -> Result<Value> {
+    async fn load(&self, traces: Traces) -> Result<Value> {
         let limit_per_s = self.append_limit()?;
         let store = Arc::new(LogStore::create(&self.settings(), Arc::new(SystemClock))?);
         create_order(&store, self.devices).await?;
@@ -162,7 +171,8 @@ impl Store {
         let lag = tokio::spawn(watch_lag(Arc::clone(&store), Arc::clone(&done)));
         let (started, cpu) = (Instant::now(), process_cpu());
         let workers: Vec<_> = (0..self.in_flight)
-            .map(|_| tokio::spawn(commit_devices(Arc::clone(&store), Arc::clone(&next), self.devices)))
+            .map(|_| commit_devices(Arc::clone(&store), Arc::clone(&next), self.devices, traces))
+            .map(tokio::spawn)
             .collect();
         let mut latencies = Histogram::<u64>::new(3)?;
         for worker in workers {
@@ -243,76 +253,6 @@ impl Store {
     }
 }
 
-pub(crate) async fn create_order(store: &LogStore, quantity: u64) -> Result<()> {
-    let command = tests::order_command(quantity, "SN{00000001..99999999}");
-    let verdict = store.commit(vec![command]).await?.pop().context("no verdict")?;
-    verdict.map(drop).map_err(|conflict| anyhow!(conflict))
-}
-
-/// Commits one device after the other. Returns the latencies in microseconds.
-async fn commit_devices(store: Arc<LogStore>, next: Arc<AtomicU64>, devices: u64) -> Result<Histogram<u64>> {
-    let mut latencies = Histogram::new(3)?;
-    let validity = Validity::new(SystemClock.now(), no_well_defined_expiration())?;
-    let station = station()?;
-    // Signing and building the signed bytes are not work of the store.
-    let der = Bytes::from(vec![0x30; CERTIFICATE_BYTES]);
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= devices {
-            return Ok(latencies);
-        }
-        let command = birth(number + 1, validity, station.clone(), der.clone())?;
-        let started = Instant::now();
-        let verdict = store.commit(vec![command]).await?.pop().context("no verdict")?;
-        verdict.map_err(|conflict| anyhow!(conflict))?;
-        latencies.record(started.elapsed().as_micros() as u64)?;
-    }
-}
-
-/// The station of the order.
-pub(crate) fn station() -> Result<Principal> {
-    Ok(Principal::named(Role::Station, "line-3".parse()?))
-}
-
-pub(crate) fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Result<Command> {
-    let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-    let mut serial_number = [0x41; 16];
-    serial_number[8..].copy_from_slice(&spread);
-    let mut key = [0x17; 32];
-    key[..8].copy_from_slice(&spread);
-    let mut request = [0; 16];
-    request[..8].copy_from_slice(&spread);
-    let device: DeviceId = format!("cam-2/SN{number:08}").parse()?;
-    let certificate = SignedCertificate {
-        issuer: IssuerName::Factory,
-        profile: ProfileName::Idevid,
-        serial_number: SerialNumber::try_from(serial_number.as_slice())?,
-        key: KeyFingerprint::from(key),
-        validity,
-        shard: Some((number / 16_384) as u32),
-        der,
-    };
-    let key_ends = KeyEnds { start: spread, end: spread };
-    let traces = GeneratorTraces { nonce: Some(key), key_ends: Some(key_ends) };
-    let subject = IssuanceSubject::Birth {
-        work_order: WorkOrderId(1),
-        device,
-        made_at: None,
-        shift: String::new(),
-        operator: String::new(),
-        traces,
-    };
-    let action = Action::Issue { subject, certificate };
-    Ok(Command {
-        principal: Some(station),
-        credential: None,
-        request: Some(RequestId::from(request)),
-        content: [3; 32],
-        remark: String::new(),
-        action,
-    })
-}
-
 async fn watch_lag(store: Arc<LogStore>, done: Arc<AtomicBool>) -> Duration {
     let mut longest = Duration::ZERO;
     while !done.load(Ordering::Relaxed) {
@@ -364,8 +304,13 @@ pub(crate) fn bytes_below(directory: &Path) -> Result<u64> {
 }
 
 pub(crate) fn peak_mib() -> Result<f64> {
+    status_mib("VmHWM:")
+}
+
+/// A figure of this process, for example `RssAnon:`, its memory without mapped files.
+pub(crate) fn status_mib(name: &str) -> Result<f64> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such figure")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(rounded(kib / 1024.0, 1))
 }
@@ -374,9 +319,6 @@ pub(crate) fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round() / scale
 }
-
-/// The size of a birth certificate with usual names.
-const CERTIFICATE_BYTES: usize = 576;
 
 /// The approximate overhead of an entry.
 const ENTRY_BYTES: usize = 800;

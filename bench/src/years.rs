@@ -26,7 +26,8 @@ use prost::bytes::Bytes;
 use serde_json::{Value, json};
 use store::{Ledger as _, LogSettings, LogStore, SEGMENT_BYTES_DEFAULT, StoreSettings};
 
-use crate::store::{birth, bytes_below, create_order, peak_mib, rounded, station};
+use crate::store::births::{CERTIFICATE_BYTES, birth, create_order, station, traces_of};
+use crate::store::{bytes_below, peak_mib, rounded, status_mib};
 
 /// Commits years of renewals and measures what grows with them.
 #[derive(Debug, Args)]
@@ -186,7 +187,7 @@ impl Years {
             "rate_per_s": (entries / took).round(),
             "limit_per_s": limit_per_s.round(),
             "p99_ms": rounded(latencies.value_at_quantile(0.99) as f64 / 1e3, 2),
-            "rss_mib": memory_mib("VmRSS:")?,
+            "rss_mib": status_mib("VmRSS:")?,
             "peak_mib": peak_mib()?,
         });
         fleet.store.close().await?;
@@ -200,7 +201,7 @@ impl Years {
         let store = LogStore::open(&self.settings(), clock)?;
         create_order(&store, 1).await?;
         let ready_s = rounded(begun.elapsed().as_secs_f64(), 3);
-        Ok(json!({ "ready_s": ready_s, "rss_mib": memory_mib("VmRSS:")? }))
+        Ok(json!({ "ready_s": ready_s, "rss_mib": status_mib("VmRSS:")? }))
     }
 
     fn settings(&self) -> StoreSettings {
@@ -254,7 +255,7 @@ impl Fleet {
     async fn make(self: Arc<Self>, device: u64) -> Result<Vec<Duration>> {
         let validity = Validity::new(self.clock.now(), identity::no_well_defined_expiration())?;
         let der = Bytes::from(vec![0x30; CERTIFICATE_BYTES]);
-        let birth = birth(device + 1, validity, station()?, der)?;
+        let birth = birth(device + 1, validity, station()?, der, traces_of)?;
         let Action::Issue { certificate, .. } = &birth.action else { return Err(anyhow!("no birth")) };
         let parent = certificate.serial_number;
         let mut took = vec![self.commit(birth).await?];
@@ -370,13 +371,6 @@ fn append_limit(directory: &Path, batch: f64) -> Result<f64> {
     Ok(bytes as f64 / begun.elapsed().as_secs_f64())
 }
 
-fn memory_mib(which: &str) -> Result<f64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(which)).context("no such line")?;
-    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(rounded(kib / 1024.0, 1))
-}
-
 fn print_table(years: &[Value]) {
     const COLUMNS: [&str; 12] = [
         "year",
@@ -405,8 +399,5 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Of an operational certificate.
 const LIFETIME: Duration = Duration::from_secs(90 * 86_400);
-
-/// The size of a certificate with usual names.
-const CERTIFICATE_BYTES: usize = 576;
 
 const LIMIT_WINDOW: Duration = Duration::from_secs(2);

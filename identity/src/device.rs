@@ -57,7 +57,8 @@ impl FromStr for Product {
 
 /// A device serial number: 1 to [`SERIAL_CHARACTERS_MAX`] characters of ASN.1 PrintableString, no space at
 /// either end. It becomes the certificate's `serialNumber` attribute, a PrintableString (R-AR-03; X.520
-/// section 6.2.9).
+/// section 6.2.9). One with a character of [`unencodable`] is a value, for ledgers have orders with them, but
+/// no order is made with it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceSerial(Arc<str>);
 
@@ -82,6 +83,12 @@ impl FromStr for DeviceSerial {
     }
 }
 
+/// The first character that no certificate can have in a serial number. X.680 counts `?` among those of a
+/// PrintableString, and the DER encoder below rcgen panics on it.
+pub fn unencodable(serials: &str) -> Option<char> {
+    serials.contains('?').then_some('?')
+}
+
 /// Why a text is not a [`DeviceId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each says what it is")]
@@ -94,7 +101,7 @@ pub enum DeviceIdError {
     ProductCharacter,
     #[error("a device serial number has 1 to {SERIAL_CHARACTERS_MAX} characters, not {characters}")]
     SerialLength { characters: usize },
-    #[error("a device serial number has only A-Z a-z 0-9 space and '()+,-./:=?, not {character:?}")]
+    #[error("a device serial number has only A-Z a-z 0-9 space and '()+,-./:=, not {character:?}")]
     SerialCharacter { character: char },
     #[error("a device serial number neither starts nor ends with a space")]
     SerialSpace,

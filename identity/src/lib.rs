@@ -27,6 +27,7 @@ pub use csr::{
 };
 pub use device::{
     DeviceId, DeviceIdError, DeviceSerial, PRODUCT_CHARACTERS_MAX, Product, SERIAL_CHARACTERS_MAX,
+    unencodable,
 };
 pub use host::{Host, HostError};
 pub use issuer::{IssuerName, UnknownIssuer};

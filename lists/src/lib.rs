@@ -10,7 +10,7 @@ mod text;
 
 use std::collections::{BTreeMap, HashMap};
 
-use identity::{DeviceSerial, Product};
+use identity::{DeviceIdError, DeviceSerial, Product, unencodable};
 
 pub use mistakes::{Mistake, Mistakes};
 pub use stream::RowReader;
@@ -114,7 +114,11 @@ fn serial_number(value: &str) -> Result<DeviceSerial, String> {
     if value.contains(['\'', '`', '´', '‘', '’', '"', '“', '”']) {
         return Err(format!("{} has quotes, which no label has: take them away", shown(value)));
     }
-    value.parse::<DeviceSerial>().map_err(|error| format!("{}: {error}", shown(value)))
+    let refused = |error: DeviceIdError| format!("{}: {error}", shown(value));
+    match unencodable(value) {
+        Some(character) => Err(refused(DeviceIdError::SerialCharacter { character })),
+        None => value.parse().map_err(refused),
+    }
 }
 
 /// A row without a digit where all others have one: a total, or the header of another table.

@@ -77,6 +77,10 @@ fn a_list_that_cannot_be_trusted_is_refused_in_one_sentence() {
         (b"serial,note\nSN1\n", "line 2: it has 1 columns, and the header has 2"),
         (b"serial\nSN_1\n", "line 2: \"SN_1\": "),
         (
+            b"serial\nSN?1\n",
+            "line 2: \"SN?1\": a device serial number has only A-Z a-z 0-9 space and '()+,-./:=, not '?'",
+        ),
+        (
             b"serial,n\nSN1,1\nSN2,1\nTotal,2\n",
             "line 4: \"Total\" has no digit and all other serial numbers have",
         ),

@@ -66,7 +66,9 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
         }
         KeyAlreadyUsed => "make a new key: one key is one holder, for ever",
         KeyUnknown => "no certificate of this CA has the key",
-        ProfileForbids => "ask for less: the profile says the most, for example of days",
+        ProfileForbids => {
+            "ask for what the profile allows: it says the most, for example of days, and the characters of serial numbers"
+        }
         WorkOrderNotFound => "see `touchmark work-order list`; a station sees only the orders that name it",
         WorkOrderExhausted => {
             "make another order with `touchmark work-order create`; scrapped and withdrawn units do not give quota back, reserved ones do when they come home"
@@ -106,7 +108,7 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
         BrokenGenerator => {
             "stop the line: see `touchmark product show PRODUCT` and docs/operations/broken-generator.md"
         }
-        ProductNotFound => "compare its name with `touchmark work-order list`",
+        ProductNotFound => "compare its name with `touchmark product list`",
         ProductNotPaused => "look again with `touchmark product show PRODUCT`",
         WorkOrderPaused => "`touchmark work-order resume ID` lets it go on",
         WorkOrderClosed => "a closed order stays closed: make another with `touchmark work-order create`",

@@ -4,13 +4,16 @@ use identity::Product;
 use proto::v1 as wire;
 
 use crate::Context;
-use crate::arguments::{ProductArgument, ProductCommand};
+use crate::arguments::{PageArguments, ProductArgument, ProductCommand};
 use crate::confirmation::confirm_name;
 use crate::failure::Failure;
+use crate::paging;
+use crate::table::{Column, always, short, spare};
 use crate::view::ProductView;
 
 pub(crate) async fn run(command: ProductCommand, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
+        ProductCommand::List(page) => list(&page, context).await,
         ProductCommand::Show(ProductArgument { name }) => {
             let product = read(&name, context).await?;
             print(product, context)
@@ -23,6 +26,24 @@ pub(crate) async fn run(command: ProductCommand, context: &mut Context<'_>) -> R
         ProductCommand::Resume { product, remark, yes } => resume(&product.name, remark, yes, context).await,
     }
 }
+
+async fn list(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    let mut client = context.connection.products().await?;
+    let ask = async |page| {
+        let answer = client.list(wire::ListProductsRequest { page: Some(page) }).await?.into_inner();
+        Ok((answer.products, answer.next_cursor))
+    };
+    paging::print(COLUMNS, page, context.output, ask).await
+}
+
+/// Of the pause that goes on. One that has ended is in the JSON, and in `product show`.
+const COLUMNS: &[Column<ProductView>] = &[
+    always("PRODUCT", |product| product.product.clone()),
+    always("PAUSED", |product| if product.paused { "yes" } else { "no" }.to_owned()),
+    always("SINCE", |product| product.of_pause(|pause| pause.since().to_owned())),
+    spare(1, always("BY", |product| product.of_pause(|pause| pause.paused_by.clone()))),
+    short("WHY", |product| product.of_pause(|pause| pause.why().to_owned())),
+];
 
 async fn resume(
     product: &Product,

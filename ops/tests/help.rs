@@ -23,6 +23,7 @@ fn the_help_of_every_command_is_as_committed() {
         "work-order reservation list",
         "work-order reservation withdraw",
         "product",
+        "product list",
         "product show",
         "product pause",
         "product resume",

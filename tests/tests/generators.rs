@@ -51,6 +51,14 @@ async fn two_units_that_signed_with_one_random_number_stop_all_lines_until_an_op
     for told in ["paused", "station:line-2", "private keys", &both[0], &both[1]] {
         assert!(shown.contains(told), "{told}: {shown}");
     }
+    let listed = bench.operator.json(&["product", "list"]);
+    assert_eq!(
+        (listed.len(), &listed[0]["product"], &listed[0]["paused"]),
+        (1, &"cam-2".into(), &true.into())
+    );
+    assert_eq!(&listed[0]["last_pause"]["evidence"]["kind"], "same random number");
+    let table = bench.operator.says(&["product", "list", "--wide"]);
+    assert!(table.contains("station:line-2") && table.contains("same random number"), "{table}");
     let order = bench.operator.says(&["work-order", "show", &bench.order]);
     assert!(order.contains("paused since") && order.contains("touchmark product show cam-2"), "{order}");
     let listed = bench.operator.json(&["work-order", "list"]);

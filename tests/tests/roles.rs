@@ -170,6 +170,7 @@ const ALLOWED: &[(&str, &[Kind])] = &[
     ("WorkOrderService.Close", &[Kind::Operator]),
     ("WorkOrderService.GetClosingReport", &[Kind::Operator]),
     ("ProductService.Get", &[Kind::Operator]),
+    ("ProductService.List", &[Kind::Operator]),
     ("ProductService.Pause", &[Kind::Operator]),
     ("ProductService.Resume", &[Kind::Operator]),
     ("WorkOrderService.ListReservations", &[Kind::Operator]),

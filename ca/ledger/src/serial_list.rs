@@ -75,6 +75,11 @@ impl SerialList {
         self.parts.get(part).is_some_and(|part| part.find(serial.as_str()).is_ok())
     }
 
+    /// The first character that no certificate can have.
+    pub(crate) fn unencodable(&self) -> Option<char> {
+        self.parts.iter().find_map(|part| part.unencodable())
+    }
+
     /// Those behind one of them, or behind where it would be, in their order; `None`: all.
     pub fn behind<'a>(&'a self, serial: Option<&DeviceSerial>) -> impl Iterator<Item = DeviceSerial> + 'a {
         let (part, from) = match serial.map(DeviceSerial::as_str) {
@@ -175,6 +180,11 @@ impl SerialPart {
     /// The serials, as texts.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.from(0)
+    }
+
+    /// The first character that no certificate can have.
+    pub(crate) fn unencodable(&self) -> Option<char> {
+        identity::unencodable(&self.text)
     }
 
     fn get(&self, at: usize) -> Option<&str> {

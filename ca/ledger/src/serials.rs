@@ -22,6 +22,14 @@ impl Serials {
         }
     }
 
+    /// The first character that no certificate can have, among those that are known.
+    pub(crate) fn unencodable(&self) -> Option<char> {
+        match self {
+            Self::Pattern(pattern) => identity::unencodable(&pattern.to_string()),
+            Self::Manifest(serials) => serials.unencodable(),
+        }
+    }
+
     /// Those behind one of them, in the order of the range or of the list; `None`: all.
     pub fn behind<'a>(
         &'a self,

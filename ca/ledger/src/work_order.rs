@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use identity::{PrincipalName, Product, ProfileName};
+use identity::{DeviceIdError, PrincipalName, Product, ProfileName};
 
 use super::Serials;
 
@@ -83,6 +83,9 @@ impl WorkOrderTerms {
         if self.serials.len() < self.quantity {
             return Err(TermsRefusal::SerialsTooFew);
         }
+        if let Some(character) = self.serials.unencodable() {
+            return Err(TermsRefusal::SerialNotEncodable { character });
+        }
         if self.stations.is_empty() {
             return Err(TermsRefusal::NoStation);
         }
@@ -105,6 +108,12 @@ pub enum TermsRefusal {
     /// `SERIALS_TOO_FEW`.
     #[error("a work order needs at least as many serial numbers as units")]
     SerialsTooFew,
+    /// `PROFILE_FORBIDS`: no certificate can have the character, so no unit could be made.
+    #[error("{}", DeviceIdError::SerialCharacter { character: *character })]
+    SerialNotEncodable {
+        /// The first one.
+        character: char,
+    },
     /// `MANIFEST_TOO_LONG`.
     #[error(
         "a manifest lists at most {MANIFEST_PARTS_SERIALS_MAX} serial numbers, in one message at most {MANIFEST_SERIALS_MAX}"

@@ -17,6 +17,18 @@ impl ProductService for Api {
         .await
     }
 
+    async fn list(&self, request: Request<v1::ListProductsRequest>) -> Answer<v1::ListProductsResponse> {
+        self.answer("ListProducts", request, async |_, message| {
+            let (cursor, rows) = convert::page(message.page)?;
+            let page = self.authority.store().products(cursor.as_ref(), rows).await?;
+            Ok(v1::ListProductsResponse {
+                products: page.rows.iter().map(convert::product).collect(),
+                next_cursor: convert::next_cursor(page.next.as_ref()),
+            })
+        })
+        .await
+    }
+
     async fn pause(&self, request: Request<v1::PauseProductRequest>) -> Answer<v1::Product> {
         self.answer("PauseProduct", request, async |caller, message| {
             let product = convert::product_name(&message.product)?;

@@ -63,6 +63,7 @@ pub const TABLE: &[(&str, Access)] = &[
     ("/touchmark.v1.WorkOrderService/Close", operation(Operation::CloseWorkOrder)),
     ("/touchmark.v1.WorkOrderService/GetClosingReport", operation(Operation::ReadClosingReport)),
     ("/touchmark.v1.ProductService/Get", operation(Operation::ReadProduct)),
+    ("/touchmark.v1.ProductService/List", operation(Operation::ListProducts)),
     ("/touchmark.v1.ProductService/Pause", operation(Operation::PauseProduct)),
     ("/touchmark.v1.ProductService/Resume", operation(Operation::ResumeProduct)),
     ("/touchmark.v1.WorkOrderService/ListReservations", operation(Operation::ListReservations)),

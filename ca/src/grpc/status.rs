@@ -393,6 +393,11 @@ mod tests {
             ),
             (Conflict::NoSuchStation("line-3".parse().unwrap()), Code::NotFound, "STATION_UNKNOWN"),
             (terms(TermsRefusal::SerialsTooFew), Code::InvalidArgument, "SERIALS_TOO_FEW"),
+            (
+                terms(TermsRefusal::SerialNotEncodable { character: '?' }),
+                Code::InvalidArgument,
+                "PROFILE_FORBIDS",
+            ),
             (terms(TermsRefusal::NoStation), Code::InvalidArgument, "STATIONS_MISSING"),
             (Conflict::IssuerExists, Code::AlreadyExists, "ISSUER_EXISTS"),
         ]

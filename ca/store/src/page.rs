@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use identity::{DeviceId, IssuerName, PrincipalName, Role, SerialNumber};
+use identity::{DeviceId, IssuerName, PrincipalName, Product, Role, SerialNumber};
 use ledger::{
-    AlarmFacts, AlarmKind, EntryNumber, PrincipalFacts, ReservationFacts, ReservationId, WorkOrderFacts,
-    WorkOrderId,
+    AlarmFacts, AlarmKind, EntryNumber, PrincipalFacts, ProductFacts, ReservationFacts, ReservationId,
+    WorkOrderFacts, WorkOrderId,
 };
 
 use super::{ReservationFilter, Result, StoreError};
@@ -94,18 +94,40 @@ pub(super) fn principals(
     cursor: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<PrincipalFacts>> {
-    use std::ops::Bound::{Excluded, Unbounded};
     let after = cursor.map(principal_of).transpose()?;
-    let mut following = principals.range((after.map_or(Unbounded, Excluded), Unbounded));
-    let rows: Vec<_> = following.by_ref().take(limit).map(|(_, facts)| facts.clone()).collect();
+    Ok(of_map(principals, after, limit, |facts| format!("{}:{}", facts.role, facts.name)))
+}
+
+pub(super) fn products(
+    products: &BTreeMap<Product, ProductFacts>,
+    cursor: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<ProductFacts>> {
+    let after = cursor.map(|cursor| text_of(cursor)?.parse().map_err(|_| StoreError::CursorUnknown));
+    Ok(of_map(products, after.transpose()?, limit, |facts| facts.product.to_string()))
+}
+
+/// The rows behind a key. The cursor has the key of the last row, as `text` writes it.
+fn of_map<K: Ord, V: Clone>(
+    map: &BTreeMap<K, V>,
+    after: Option<K>,
+    limit: usize,
+    text: impl Fn(&V) -> String,
+) -> Page<V> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let mut following = map.range((after.map_or(Unbounded, Excluded), Unbounded));
+    let rows: Vec<_> = following.by_ref().take(limit).map(|(_, row)| row.clone()).collect();
     let last = rows.last().filter(|_| following.next().is_some());
-    let next = last.map(|facts| Cursor(format!("{}:{}", facts.role, facts.name).into_bytes()));
-    Ok(Page { rows, next })
+    let next = last.map(|row| Cursor(text(row).into_bytes()));
+    Page { rows, next }
+}
+
+fn text_of(cursor: &Cursor) -> Result<&str> {
+    str::from_utf8(&cursor.0).map_err(|_| StoreError::CursorUnknown)
 }
 
 fn principal_of(cursor: &Cursor) -> Result<(Role, PrincipalName)> {
-    let text = str::from_utf8(&cursor.0).map_err(|_| StoreError::CursorUnknown)?;
-    let (role, name) = text.split_once(':').ok_or(StoreError::CursorUnknown)?;
+    let (role, name) = text_of(cursor)?.split_once(':').ok_or(StoreError::CursorUnknown)?;
     match (role.parse(), name.parse()) {
         (Ok(role), Ok(name)) => Ok((role, name)),
         _ => Err(StoreError::CursorUnknown),
@@ -186,7 +208,7 @@ pub(super) fn after_device(device: &DeviceId) -> Cursor {
 }
 
 pub(super) fn device_of(cursor: &Cursor) -> Result<DeviceId> {
-    str::from_utf8(&cursor.0).ok().and_then(|text| text.parse().ok()).ok_or(StoreError::CursorUnknown)
+    text_of(cursor)?.parse().map_err(|_| StoreError::CursorUnknown)
 }
 
 /// The page that follows this position in the order of expiry.

@@ -24,7 +24,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use identity::{Clock, SerialNumber};
-use ledger::{CertificateFacts, CertificateStatus, Entry, EntryNumber, PrincipalFacts, RotationFacts, View};
+use ledger::{
+    CertificateFacts, CertificateStatus, Entry, EntryNumber, PrincipalFacts, ProductFacts, RotationFacts,
+    View,
+};
 use ledger_log::TornTail;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -35,7 +38,7 @@ use self::index::{Index, Rows};
 use self::last_seen::{End, LastSeen};
 use self::projector::Projection;
 use self::revocations::CauseCache;
-use crate::{CertificateRecord, PrincipalRecord, Result, StoreError};
+use crate::{CertificateRecord, PrincipalRecord, ProductRecord, Result, StoreError};
 
 /// The store over a log. Dropping it without [`close`](crate::Ledger::close) loses nothing; the next start
 /// only has more to do.
@@ -147,6 +150,13 @@ impl Shared {
         let credentials =
             facts.certificates.iter().filter_map(|number| self.certificate_record(number).transpose());
         Ok(PrincipalRecord::of(facts, credentials.collect::<Result<_, _>>()?, now))
+    }
+
+    fn product_record(&self, facts: ProductFacts) -> Result<ProductRecord> {
+        let entry = |number| self.entries.get(number);
+        let paused_by = facts.pause.map(|pause| entry(pause.entry)).transpose()?;
+        let resumed_by = facts.pause.and_then(|pause| pause.resumed).map(entry).transpose()?;
+        Ok(ProductRecord { product: facts.product, paused_by, resumed_by })
     }
 }
 

@@ -24,6 +24,8 @@ mod lifecycle;
 mod manifests;
 #[path = "decide/reservations.rs"]
 mod reservations;
+#[path = "decide/unencodable.rs"]
+mod unencodable;
 
 use cases::{Bench, days, device, key, serial_number, station, terms};
 use identity::{Clock, IssuerName, Principal, ProfileName, RevocationReason, Role};

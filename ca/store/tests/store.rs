@@ -72,6 +72,7 @@ conformance!(
     certificates_that_expire_are_listed_soonest_first,
     unaccounted_units_are_listed,
     pages_follow_each_other_without_gaps,
+    products_are_listed_with_their_last_pause,
     serials_that_begin_with_one_another_are_listed_in_order,
     a_closed_store_refuses,
     a_renewed_certificate_is_superseded_once_its_child_is_used,

@@ -30,6 +30,15 @@ fn a_device_serial_number_outside_printable_string_is_refused_not_turned_into_ut
 }
 
 #[test]
+fn a_refused_character_is_named_with_those_that_an_order_allows() {
+    for character in ['?', '_'] {
+        let said = DeviceIdError::SerialCharacter { character }.to_string();
+        let allowed = "a device serial number has only A-Z a-z 0-9 space and '()+,-./:=, not ";
+        assert_eq!(said, format!("{allowed}{character:?}"));
+    }
+}
+
+#[test]
 fn a_product_is_lower_case_and_short() {
     for good in ["c", "cam-2", &"p".repeat(32)] {
         assert!(good.parse::<Product>().is_ok(), "{good}");

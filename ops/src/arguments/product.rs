@@ -3,10 +3,13 @@
 use clap::{Args, Subcommand};
 use identity::Product;
 
-use super::SEE_STATUSES;
+use super::{PageArguments, SEE_STATUSES};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProductCommand {
+    /// All products that a work order was ever made for: which are paused, since when and why
+    #[command(after_help = SEE_STATUSES)]
+    List(PageArguments),
     /// Whether a product is paused: since when, by whom, and what was found
     #[command(after_help = SEE_STATUSES)]
     Show(ProductArgument),

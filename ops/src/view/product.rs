@@ -19,7 +19,7 @@ pub(crate) struct ProductView {
 pub(crate) struct PauseView {
     pub(crate) ledger_entry: u64,
     paused_at: Option<String>,
-    paused_by: String,
+    pub(crate) paused_by: String,
     remark: Option<String>,
     /// What was found; `null`: an operator paused it.
     evidence: Option<AlarmView>,
@@ -54,6 +54,12 @@ impl From<wire::ProductPause> for PauseView {
 }
 
 impl ProductView {
+    /// A cell about the pause that goes on.
+    pub(crate) fn of_pause(&self, cell: impl Fn(&PauseView) -> String) -> String {
+        let pause = self.last_pause.as_ref().filter(|_| self.paused);
+        pause.map_or_else(|| "-".to_owned(), cell)
+    }
+
     pub(crate) fn to_text(&self) -> String {
         let state = if self.paused { "paused: no birth certificate is issued" } else { "not paused" };
         let mut facts = vec![("product", self.product.clone()), ("state", state.to_owned())];
@@ -67,8 +73,17 @@ impl ProductView {
 }
 
 impl PauseView {
+    pub(crate) fn since(&self) -> &str {
+        self.paused_at.as_deref().unwrap_or("-")
+    }
+
+    /// What was found, in short, or what the operator said.
+    pub(crate) fn why(&self) -> &str {
+        self.evidence.as_ref().map_or_else(|| self.remark.as_deref().unwrap_or("-"), |found| found.kind)
+    }
+
     fn facts(&self) -> Vec<(&'static str, String)> {
-        let (at, remark) = (self.paused_at.as_deref().unwrap_or("-"), remark(self.remark.as_ref()));
+        let (at, remark) = (self.since(), remark(self.remark.as_ref()));
         let mut facts = match &self.evidence {
             None => vec![("paused", format!("{at} by {}{remark}", self.paused_by))],
             Some(found) => vec![

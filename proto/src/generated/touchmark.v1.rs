@@ -5,7 +5,7 @@ pub struct DeviceId {
     /// 1 to 32 characters: lower-case letters, digits and `-`, starting and ending with a letter or digit.
     #[prost(string, tag = "1")]
     pub product: ::prost::alloc::string::String,
-    /// 1 to 64 characters of ASN.1 PrintableString, no space at either end.
+    /// 1 to 64 characters of ASN.1 PrintableString, no space at either end. No work order has one with `?`.
     #[prost(string, tag = "2")]
     pub serial: ::prost::alloc::string::String,
 }
@@ -3936,6 +3936,23 @@ pub struct GetProductRequest {
     #[prost(string, tag = "1")]
     pub product: ::prost::alloc::string::String,
 }
+/// Asks for all products, one page at a time.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListProductsRequest {
+    /// The page to return.
+    #[prost(message, optional, tag = "1")]
+    pub page: ::core::option::Option<PageRequest>,
+}
+/// One page of products.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListProductsResponse {
+    /// In order of their names, each with its last pause.
+    #[prost(message, repeated, tag = "1")]
+    pub products: ::prost::alloc::vec::Vec<Product>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
 /// Pauses a product.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PauseProductRequest {
@@ -4075,6 +4092,31 @@ pub mod product_service_client {
                 .insert(GrpcMethod::new("touchmark.v1.ProductService", "Get"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lists the products that a work order was ever made for, in order of their names.
+        pub async fn list(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListProductsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProductsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.ProductService/List",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.ProductService", "List"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Pauses a product. Idempotent: a pause that goes on stays what it was.
         pub async fn pause(
             &mut self,
@@ -4139,6 +4181,14 @@ pub mod product_service_server {
             &self,
             request: tonic::Request<super::GetProductRequest>,
         ) -> std::result::Result<tonic::Response<super::Product>, tonic::Status>;
+        /// Lists the products that a work order was ever made for, in order of their names.
+        async fn list(
+            &self,
+            request: tonic::Request<super::ListProductsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProductsResponse>,
+            tonic::Status,
+        >;
         /// Pauses a product. Idempotent: a pause that goes on stays what it was.
         async fn pause(
             &self,
@@ -4259,6 +4309,51 @@ pub mod product_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.ProductService/List" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSvc<T: ProductService>(pub Arc<T>);
+                    impl<
+                        T: ProductService,
+                    > tonic::server::UnaryService<super::ListProductsRequest>
+                    for ListSvc<T> {
+                        type Response = super::ListProductsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListProductsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProductService>::list(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -106,6 +106,22 @@ async fn a_result_that_cannot_be_written_is_said_on_stderr() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_of_serial_numbers_that_no_certificate_can_have_is_not_made() {
+    let site = Site::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("units.csv");
+    std::fs::write(&list, "serial\nX1\nX?2\n").unwrap();
+    let create = ["work-order", "create", "--product", "cam-2", "--quantity", "1", "--station", "line-1"];
+    let said = "has only A-Z a-z 0-9 space and '()+,-./:=, not '?'";
+    let (status, told) = site.operator.fails(&[&create[..], &["--serials", "X?{1..9}"]].concat());
+    assert!(status == 1 && told.contains("PROFILE_FORBIDS") && told.contains(said), "{told}");
+    let manifest = ["--manifest", list.to_str().unwrap()];
+    let (status, told) = site.operator.fails(&[&create[..], &manifest].concat());
+    assert!(status == 2 && told.contains("line 3: ") && told.contains(said), "{told}");
+    assert_eq!(site.operator.json(&["work-order", "list"]).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_outside_its_window_is_not_shown_as_open() {
     let site = Site::new().await;
     let terms = ["work-order", "create", "--product", "cam-2", "--quantity", "1", "--serials", "X{1..9}"];

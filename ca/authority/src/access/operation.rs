@@ -51,6 +51,7 @@ pub enum Operation {
     CloseWorkOrder,
     ReadClosingReport,
     ReadProduct,
+    ListProducts,
     PauseProduct,
     ResumeProduct,
     ListReservations,
@@ -96,6 +97,7 @@ impl Operation {
                 | PauseWorkOrder
                 | CloseWorkOrder
                 | ReadProduct
+                | ListProducts
                 | PauseProduct
                 | ListReservations
                 | WithdrawReservation
@@ -156,6 +158,7 @@ pub fn allowed_to(kind: CallerKind) -> &'static [Operation] {
             CloseWorkOrder,
             ReadClosingReport,
             ReadProduct,
+            ListProducts,
             PauseProduct,
             ResumeProduct,
             ListReservations,

@@ -7,8 +7,8 @@ use identity::Principal;
 
 use super::{Outcome, Rules, record};
 use crate::{
-    Conflict, Decision, Event, INCOMPLETE_ORDERS_MAX, SerialPart, Serials, View, WorkOrderFacts, WorkOrderId,
-    WorkOrderState, WorkOrderTerms,
+    Conflict, Decision, Event, INCOMPLETE_ORDERS_MAX, SerialPart, Serials, TermsRefusal, View,
+    WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -60,6 +60,9 @@ impl<V: View> Rules<'_, V> {
         let follows = position == recorded && list.last().is_none_or(|last| last < serials.first());
         if !follows || serials.len() == 0 || end > outline.len {
             return Err(Conflict::ManifestMismatch { work_order, recorded }.into());
+        }
+        if let Some(character) = serials.unencodable() {
+            return Err(Conflict::from(TermsRefusal::SerialNotEncodable { character }).into());
         }
         Ok(record(Event::ManifestPart { work_order, serials: Arc::clone(serials), last: end == outline.len }))
     }

@@ -135,6 +135,7 @@ fn terms_reason(why: TermsRefusal) -> Reason {
     match why {
         TermsRefusal::QuantityOutOfRange => Reason::QuantityOutOfRange,
         TermsRefusal::SerialsTooFew => Reason::SerialsTooFew,
+        TermsRefusal::SerialNotEncodable { .. } => Reason::ProfileForbids,
         TermsRefusal::ManifestTooLong => Reason::ManifestTooLong,
         TermsRefusal::NoStation => Reason::StationsMissing,
         TermsRefusal::TooManyStations => Reason::TooManyStations,

@@ -29,6 +29,9 @@ pub trait Listings: Send + Sync + 'static {
     /// A product as of now; `None`: no work order was ever made for it.
     async fn product(&self, product: &Product) -> Result<Option<ProductRecord>>;
 
+    /// The products that a work order was ever made for, in order of their names.
+    async fn products(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<ProductRecord>>;
+
     /// The products that are paused, in order of their names. From memory.
     fn paused_products(&self) -> Vec<ProductFacts>;
 

@@ -225,11 +225,17 @@ impl Listings for LogStore {
     }
 
     async fn product(&self, product: &Product) -> Result<Option<ProductRecord>> {
-        let Some(facts) = self.shared.view(|rows| rows.product(product))? else { return Ok(None) };
-        let entry = |number| self.shared.entries.get(number);
-        let paused_by = facts.pause.map(|pause| entry(pause.entry)).transpose()?;
-        let resumed_by = facts.pause.and_then(|pause| pause.resumed).map(entry).transpose()?;
-        Ok(Some(ProductRecord { product: facts.product, paused_by, resumed_by }))
+        let facts = self.shared.view(|rows| rows.product(product))?;
+        facts.map(|facts| self.shared.product_record(facts)).transpose()
+    }
+
+    async fn products(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<ProductRecord>> {
+        let cursor = cursor.cloned();
+        self.blocking(move |shared| {
+            let page = page::products(&shared.index.read().products, cursor.as_ref(), limit)?;
+            page.try_map(|facts| shared.product_record(facts).map(Some))
+        })
+        .await
     }
 
     fn paused_products(&self) -> Vec<ProductFacts> {

@@ -5,6 +5,8 @@
 //! read. The hash is keyed because outsiders choose device keys and request ids.
 
 mod certificates;
+mod devices;
+mod fast_replay;
 mod jobs;
 mod reservations;
 mod rows;
@@ -14,22 +16,18 @@ mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use identity::{DeviceId, IssuerName, Principal, PrincipalName, Product, RequestId, Role, SerialNumber};
+use identity::{IssuerName, Principal, PrincipalName, Product, RequestId, Role, SerialNumber};
 use ledger::{
-    CertificateStatus, DeviceChange, DeviceFlags, Effect, Entry, EntryNumber, Holder, PrincipalFacts,
-    ProductFacts, StatusChange, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms,
-    effects,
+    CertificateStatus, Effect, Entry, EntryNumber, Holder, PrincipalFacts, ProductFacts, StatusChange,
+    WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms, effects,
 };
-
-use ledger_log::format::{
-    self, Caller, CertificateSummary, DeviceName, EntryRecord, EntrySummary, SummaryEvent,
-};
+use ledger_log::format::{self, Caller, CertificateSummary, DeviceName, EntryRecord};
 
 use certificates::NONE;
 pub(super) use certificates::{CertificateRow, Certificates, Kind};
+use devices::DeviceRow;
 use jobs::Jobs;
 use reservations::Reservations;
 pub(super) use rows::{Rows, second};
@@ -56,17 +54,6 @@ pub(super) struct Index {
     pub(super) principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: BTreeMap<IssuerName, u32>,
     pub(super) times: Times,
-}
-
-struct DeviceRow {
-    check: u32,
-    /// Its newest certificate; the others follow through `previous`.
-    newest: u32,
-    /// The entry that last changed the flags; 0: none did.
-    changed: u32,
-    /// When it was last seen, seconds since 1970. Readers move it forward.
-    seen: AtomicU32,
-    flags: DeviceFlags,
 }
 
 impl Index {
@@ -211,49 +198,6 @@ impl Index {
         self.products.entry(terms.product.clone()).or_insert_with(product);
     }
 
-    /// The device that owns the certificate entered last has a birth certificate: its first, or, if it has a
-    /// position, that of a rework. Returns its position.
-    fn bear(&mut self, hash: Hash, position: Option<u32>, work_order: WorkOrderId, number: u32) -> u32 {
-        let was_confirmed = self.device_mut(position).map(|row| {
-            let was_confirmed = row.flags.confirmed;
-            row.flags.reborn();
-            row.changed = number;
-            was_confirmed
-        });
-        let position = position.unwrap_or_else(|| {
-            let position = self.device_rows.len() as u32;
-            self.devices.insert(hash, position);
-            self.device_rows.push(DeviceRow {
-                check: hash.check(),
-                newest: self.certificates.last(),
-                changed: 0,
-                seen: AtomicU32::new(0),
-                flags: DeviceFlags::default(),
-            });
-            position
-        });
-        self.count(work_order, |counts| counts.count_birth(was_confirmed));
-        position
-    }
-
-    fn change(&mut self, position: Option<u32>, change: DeviceChange, number: u32) {
-        if let Some(row) = self.device_mut(position) {
-            row.flags.change(change);
-            row.changed = number;
-        }
-    }
-
-    fn supersede(&mut self, position: Option<u32>, but: Option<u32>, number: u32, in_use_ends: Option<u64>) {
-        if let Some(newest) = self.device_mut(position).map(|row| row.newest) {
-            self.certificates.supersede(newest, but, number, in_use_ends);
-        }
-    }
-
-    pub(super) fn first_entry_of(&self, device: DeviceName<'_>) -> Option<u32> {
-        let newest = self.device_rows.get(self.device_row(device)? as usize)?.newest;
-        self.certificates.of_device(newest).last().map(|row| row.entry)
-    }
-
     /// Applies an encoded entry; `false`: these bytes are not one.
     pub(super) fn replay(&mut self, number: EntryNumber, payload: Bytes) -> bool {
         let Some(record) = EntryRecord::read(payload) else { return false };
@@ -268,41 +212,6 @@ impl Index {
         self.times.last()
     }
 
-    /// Applies the effects of an entry that is known in brief: the same as [`Index::apply`] for the whole
-    /// entry, without decoding it.
-    pub(super) fn apply_summary(&mut self, summary: &EntrySummary<'_>) {
-        let number = small(summary.number);
-        // Every entry of the ledger passes here at a start: the device is looked up once.
-        let hash = self.hash(summary.device);
-        let mut position = self.device_at(hash);
-        self.times.enter(summary.number, summary.at_ms);
-        self.enter_request(summary.caller, summary.request, number);
-        match &summary.event {
-            SummaryEvent::BirthIssued { work_order, certificate, traces } => {
-                self.take_reserved(summary.device, *work_order);
-                self.enter_certificate_of(position, certificate, number);
-                self.enter_traces(summary.device.product, traces, self.certificates.last());
-                position = Some(self.bear(hash, position, *work_order, number));
-            }
-            SummaryEvent::UnitConfirmed { work_order, serial_number } => {
-                self.change(position, DeviceChange::Confirmed, number);
-                self.change_status(self.certificate_row(serial_number), StatusChange::InUse, number);
-                self.count(*work_order, WorkOrderCounts::count_confirmed);
-            }
-            SummaryEvent::OperationalIssued { certificate } => {
-                self.enter_certificate_of(position, certificate, number);
-            }
-            SummaryEvent::InstallConfirmed { serial_number } => {
-                let used = self.certificate_row(serial_number);
-                self.supersede(position, used, number, None);
-                self.change_status(used, StatusChange::InUse, number);
-            }
-        }
-        if let Some(row) = self.device_mut(position) {
-            row.see(u32::try_from(summary.at_ms / 1000).unwrap_or(u32::MAX));
-        }
-    }
-
     fn change_status(&mut self, row: Option<u32>, change: StatusChange, number: u32) {
         let Some(row) = row else { return };
         match change {
@@ -310,15 +219,6 @@ impl Index {
             StatusChange::Revoked => self.certificates.revoke(row, number),
             StatusChange::Held => self.certificates.set_held(row, true, number),
             StatusChange::Released => self.certificates.set_held(row, false, number),
-        }
-    }
-
-    /// Enters a certificate of the device at this position; `None`: it is not born yet.
-    fn enter_certificate_of(&mut self, position: Option<u32>, certificate: &CertificateSummary, number: u32) {
-        let previous = self.device_mut(position).map_or(NONE, |row| row.newest);
-        let newest = self.enter_certificate(certificate, previous, number);
-        if let Some(row) = self.device_mut(position) {
-            row.newest = newest;
         }
     }
 
@@ -349,82 +249,6 @@ impl Index {
         self.serial_numbers.find(hash).find(sure)
     }
 
-    fn device_row(&self, device: DeviceName<'_>) -> Option<u32> {
-        self.device_at(self.hash(device))
-    }
-
-    fn device_at(&self, hash: Hash) -> Option<u32> {
-        let sure =
-            |row: &u32| self.device_rows.get(*row as usize).is_some_and(|row| row.check == hash.check());
-        self.devices.find(hash).find(sure)
-    }
-
-    /// Whether a device was born; from memory alone: 64 keyed bits take another device for it.
-    fn is_born(&self, device: DeviceName<'_>) -> bool {
-        self.device_row(device).is_some()
-    }
-
-    fn device_mut(&mut self, position: Option<u32>) -> Option<&mut DeviceRow> {
-        self.device_rows.get_mut(position? as usize)
-    }
-
-    /// The entries of all certificates of a device, newest first.
-    pub(super) fn entries_of(&self, device: &DeviceId) -> Vec<u32> {
-        let newest = self.device(device).map_or(NONE, |(_, row)| row.newest);
-        self.certificates.of_device(newest).map(|row| row.entry).collect()
-    }
-
-    /// A device's position in the order of first births, and when it was last seen.
-    pub(super) fn position_of(&self, device: &DeviceId) -> Option<(u32, u32)> {
-        self.device(device).map(|(position, row)| (position, row.seen.load(Ordering::Relaxed)))
-    }
-
-    pub(super) fn see(&self, device: &DeviceId, second: u32) {
-        if let Some((_, row)) = self.device(device) {
-            row.see(second);
-        }
-    }
-
-    /// The newest certificates' entries of living devices that were last seen before a second, and where the
-    /// next page starts.
-    pub(super) fn silent(&self, from: u64, before: u64, limit: usize) -> (Vec<u32>, Option<u64>) {
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let mut entries = Vec::new();
-        for (position, row) in self.device_rows.iter().enumerate().skip(from) {
-            let silent = u64::from(row.seen.load(Ordering::Relaxed)) < before;
-            if !silent || row.flags.scrapped || row.flags.retired || !self.has_live_certificate(row) {
-                continue;
-            }
-            if entries.len() >= limit {
-                return (entries, Some(position as u64));
-            }
-            entries.extend(self.certificates.get(row.newest).map(|newest| newest.entry));
-        }
-        (entries, None)
-    }
-
-    /// Whether the device has a certificate that is issued or in use, on hold or not; without one it is
-    /// revoked.
-    fn has_live_certificate(&self, device: &DeviceRow) -> bool {
-        self.certificates.of_device(device.newest).any(CertificateRow::is_live)
-    }
-
-    pub(super) fn seen(&self) -> Vec<u32> {
-        self.device_rows.iter().map(|row| row.seen.load(Ordering::Relaxed)).collect()
-    }
-
-    /// What was written down of that; what is on record since is never moved back.
-    pub(super) fn restore_seen(&self, seconds: &[u32]) {
-        for (row, second) in self.device_rows.iter().zip(seconds) {
-            row.see(*second);
-        }
-    }
-
-    fn device(&self, device: &DeviceId) -> Option<(u32, &DeviceRow)> {
-        let position = self.device_row(device.into())?;
-        Some((position, self.device_rows.get(position as usize)?))
-    }
-
     fn count(&mut self, work_order: WorkOrderId, change: impl FnOnce(&mut WorkOrderCounts)) {
         if let Some(order) = self.work_order_mut(work_order) {
             change(&mut order.counts);
@@ -447,10 +271,4 @@ impl Index {
 /// Entry numbers in the index have 32 bits; [`super::ENTRIES_MAX`] keeps them there.
 fn small(number: EntryNumber) -> u32 {
     u32::try_from(number.0).unwrap_or(u32::MAX)
-}
-
-impl DeviceRow {
-    fn see(&self, second: u32) {
-        self.seen.fetch_max(second, Ordering::Relaxed);
-    }
 }

@@ -1,7 +1,9 @@
 //! The one thread that writes the projection (sled), and what readers see of it. No commit waits for it: an
 //! error or a panic of sled discards the projection, which is then rebuilt in the background.
 
-use std::collections::VecDeque;
+mod check;
+mod shown;
+
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -10,158 +12,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ledger::EntryNumber;
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::Shared;
 use super::buckets;
 use super::clean_shutdown::CleanShutdownMark;
-use super::projection::{CURSOR_KEY, CURSOR_KEY_2, NewRows, Progress};
-use crate::{Result, StoreError};
+use super::projection::{CURSOR_KEY, NewRows, Progress};
+use crate::StoreError;
+use check::{check, seen_beyond};
+use shown::State;
 
-/// What the projector, the committer and the readers share.
-#[derive(Default)]
-pub(super) struct Projection {
-    state: Mutex<State>,
-    changed: Condvar,
-    /// Commit times of recent heads, from which the lag is measured. Its own lock, held for a moment: the
-    /// committer takes it.
-    commits: Mutex<VecDeque<(u64, Instant)>>,
-}
-
-#[derive(Default)]
-struct State {
-    /// For readers; `None` while there is nothing to read.
-    tree: Option<sled::Db>,
-    head: u64,
-    reached: u64,
-    rebuilds: u64,
-    /// The projector sleeps until this head: waking it costs the committer more than setting a number.
-    wake_at: u64,
-    readers: u32,
-    /// Whether it is known what the projection on disk had seen, or that it cannot say.
-    cursor_read: bool,
-    /// The entry that it had seen, where the ledger ends before that.
-    lost_end: Option<u64>,
-    suspect: bool,
-    stop: bool,
-    ended: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Discard {
-    #[error("sled: {0}")]
-    Sled(#[from] sled::Error),
-    #[error("the disk: {0}")]
-    Disk(#[from] std::io::Error),
-    #[error("it is damaged: {0}")]
-    Damaged(&'static str),
-    #[error("an earlier version wrote it")]
-    Version,
-    #[error("it had seen entry {seen}, and the ledger ends at entry {head}")]
-    Ahead { seen: u64, head: u64 },
-    #[error("the ledger: {0}")]
-    Ledger(#[from] StoreError),
-}
-
-impl Projection {
-    /// The ledger has grown. Never waits.
-    pub(super) fn committed(&self, head: u64) {
-        let mut commits = self.commits.lock();
-        match commits.back_mut() {
-            // Coarser marks when there are many: the lag is then over-estimated, never under-estimated.
-            Some(last) if commits_full(last, head) => last.0 = head,
-            _ => commits.push_back((head, Instant::now())),
-        }
-        drop(commits);
-        let mut state = self.state();
-        state.head = head;
-        if head >= state.wake_at {
-            self.changed.notify_all();
-        }
-    }
-
-    /// What to read from, once it shows entry `head`.
-    pub(super) fn wait_for(&self, head: u64, patience: Duration) -> Result<sled::Db> {
-        let mut state = self.state();
-        state.readers += 1;
-        if state.reached < head {
-            self.changed.notify_all();
-        }
-        let behind = |state: &mut State| (state.reached < head || state.tree.is_none()) && !state.ended;
-        self.changed.wait_while_for(&mut state, behind, patience);
-        state.readers -= 1;
-        match &state.tree {
-            Some(tree) if state.reached >= head => Ok(tree.clone()),
-            _ => Err(self.unavailable(&state)),
-        }
-    }
-
-    /// A reader could not read what must be there.
-    pub(super) fn suspect(&self) -> StoreError {
-        let mut state = self.state();
-        state.suspect = true;
-        self.changed.notify_all();
-        self.unavailable(&state)
-    }
-
-    /// The entry reached, the lag, whether it is being rebuilt, and how often it was.
-    pub(super) fn metrics(&self) -> (u64, Duration, bool, u64) {
-        let (reached, rebuilding, rebuilds) = {
-            let state = self.state();
-            (state.reached, state.tree.is_none() && !state.ended, state.rebuilds)
-        };
-        let mut commits = self.commits.lock();
-        while commits.front().is_some_and(|(head, _)| *head <= reached) {
-            commits.pop_front();
-        }
-        let lag = commits.front().map_or(Duration::ZERO, |(_, at)| at.elapsed());
-        (reached, lag, rebuilding, rebuilds)
-    }
-
-    /// The entry that the projection on disk had seen, if the ledger ends before that. Waits until it is
-    /// known, at most for the time.
-    pub(super) fn wait_for_lost_end(&self, patience: Duration) -> Option<u64> {
-        let unknown = |state: &mut State| !state.cursor_read && !state.ended;
-        let mut state = self.state();
-        if self.changed.wait_while_for(&mut state, unknown, patience).timed_out() {
-            tracing::warn!("the projection does not open; whether the ledger lost its end is not known yet");
-        }
-        state.lost_end
-    }
-
-    fn know_cursor(&self, lost_end: Option<u64>) {
-        let mut state = self.state();
-        (state.cursor_read, state.lost_end) = (true, lost_end);
-        self.changed.notify_all();
-    }
-
-    pub(super) fn stop(&self) {
-        self.state().stop = true;
-        self.changed.notify_all();
-    }
-
-    pub(super) fn wait_for_end(&self, patience: Duration) -> bool {
-        let mut state = self.state();
-        self.changed.wait_while_for(&mut state, |state| !state.ended, patience);
-        state.ended
-    }
-
-    fn unavailable(&self, state: &State) -> StoreError {
-        StoreError::ListingsUnavailable {
-            reached: EntryNumber(state.reached),
-            head: EntryNumber(state.head),
-            rebuilding: state.tree.is_none() || state.suspect,
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
-    }
-}
-
-fn commits_full(last: &(u64, Instant), head: u64) -> bool {
-    head > last.0 && last.1.elapsed() < COMMIT_MARK_EVERY
-}
+pub(super) use shown::Projection;
 
 pub(super) struct Projector {
     shared: Arc<Shared>,
@@ -346,50 +206,21 @@ impl Projector {
     }
 }
 
-/// What the projection has seen, if the ledger ends before that and all that it must hold is there: a damaged
-/// one says nothing of the ledger. Also one of an earlier version, which is good for nothing else.
-fn seen_beyond(tree: &sled::Db, head: u64) -> Result<Option<Discard>, Discard> {
-    for key in [CURSOR_KEY, CURSOR_KEY_2] {
-        let cursor = tree.get(key)?.and_then(|cursor| Progress::from_bytes(&cursor));
-        if let Some(cursor) = cursor.filter(|cursor| cursor.reached > head) {
-            return match count(tree, cursor.reached)? == cursor {
-                true => Ok(Some(Discard::Ahead { seen: cursor.reached, head })),
-                false => Err(Discard::Damaged("rows are missing")),
-            };
-        }
-    }
-    Ok(None)
-}
-
-/// Reads and counts all rows, because a successful open of sled proves nothing.
-fn check(tree: &sled::Db) -> Result<Progress, Discard> {
-    let Some(cursor) = tree.get(CURSOR_KEY)? else {
-        return match (tree.is_empty(), tree.contains_key(CURSOR_KEY_2)?) {
-            (true, _) => Ok(Progress::default()),
-            (false, true) => Err(Discard::Version),
-            (false, false) => Err(Discard::Damaged("no cursor")),
-        };
-    };
-    let expected = Progress::from_bytes(&cursor).ok_or(Discard::Damaged("the cursor"))?;
-    match count(tree, expected.reached)? == expected {
-        true => Ok(expected),
-        false => Err(Discard::Damaged("rows are missing")),
-    }
-}
-
-/// What a projection that has reached this entry holds.
-fn count(tree: &sled::Db, reached: u64) -> Result<Progress, Discard> {
-    let mut found = Progress { reached, ..Progress::default() };
-    for row in tree.iter() {
-        let (key, value) = row?;
-        if buckets::is_bucket(&key) {
-            let bucket = buckets::read(&value).ok_or(Discard::Damaged("a row of devices"))?;
-            bucket.keys().for_each(|last| found.add(&key, &[*last]));
-        } else if ![CURSOR_KEY, CURSOR_KEY_2].contains(&&*key) {
-            found.add(&key, &[]);
-        }
-    }
-    Ok(found)
+/// Why a projection is thrown away.
+#[derive(Debug, thiserror::Error)]
+enum Discard {
+    #[error("sled: {0}")]
+    Sled(#[from] sled::Error),
+    #[error("the disk: {0}")]
+    Disk(#[from] std::io::Error),
+    #[error("it is damaged: {0}")]
+    Damaged(&'static str),
+    #[error("an earlier version wrote it")]
+    Version,
+    #[error("it had seen entry {seen}, and the ledger ends at entry {head}")]
+    Ahead { seen: u64, head: u64 },
+    #[error("the ledger: {0}")]
+    Ledger(#[from] StoreError),
 }
 
 /// The inode of sled's file: sled does not notice when the file is deleted or replaced.
@@ -411,8 +242,6 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long few entries wait for more, unless somebody wants to read them: each write to sled wakes eight
 /// threads of its own, and a full batch costs a fraction of many small ones.
 const GATHER: Duration = Duration::from_millis(200);
-
-const COMMIT_MARK_EVERY: Duration = Duration::from_millis(1);
 
 /// The shortest pause between a discarded projection and the next.
 const PAUSE_MIN: Duration = Duration::from_millis(50);

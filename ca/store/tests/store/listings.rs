@@ -83,6 +83,40 @@ pub(crate) async fn pages_follow_each_other_without_gaps(bench: Bench) {
     assert!(matches!(listed, Err(StoreError::CursorUnknown)));
 }
 
+pub(crate) async fn products_are_listed_with_their_last_pause(bench: Bench) {
+    for product in ["cam-3", "cam-2", "cam-10", "cam-2"] {
+        let terms = WorkOrderTerms { product: product.parse().unwrap(), ..terms(10) };
+        bench.done(bench.operate(Action::CreateWorkOrder(terms))).await;
+    }
+    let pause = |product: &str| bench.operate(Action::PauseProduct(product.parse().unwrap()));
+    let first = bench.done(pause("cam-2")).await.entry().number;
+    let (product, again) = ("cam-2".parse().unwrap(), bench.done(pause("cam-3")).await.entry().number);
+    let resumed = bench.done(bench.operate(Action::ResumeProduct { product, pause: first })).await;
+    let resumed = resumed.entry().number;
+    for limit in [1, 2, 3, 9] {
+        let (mut listed, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = bench.store.products(cursor.as_ref(), limit).await.unwrap();
+            assert!(page.rows.len() <= limit);
+            listed.extend(page.rows.into_iter().map(|row| {
+                let number = |entry: Option<Arc<ledger::Entry>>| entry.map(|entry| entry.number);
+                let is_paused = row.is_paused();
+                (row.product.to_string(), is_paused, number(row.paused_by), number(row.resumed_by))
+            }));
+            let Some(next) = page.next else { break };
+            cursor = Some(next.to_string().parse().unwrap());
+        }
+        let expected = [
+            ("cam-10".to_owned(), false, None, None),
+            ("cam-2".to_owned(), false, Some(first), Some(resumed)),
+            ("cam-3".to_owned(), true, Some(again), None),
+        ];
+        assert_eq!(listed, expected, "pages of {limit}");
+    }
+    let foreign = "00ff".parse().unwrap();
+    assert!(matches!(bench.store.products(Some(&foreign), 2).await, Err(StoreError::CursorUnknown)));
+}
+
 pub(crate) async fn serials_that_begin_with_one_another_are_listed_in_order(bench: Bench) {
     let serials: Vec<String> = ["", "A", "AB", "ABA", "ABZ", "ABZ-1", "AC", "B", "BA", "Z0Z"]
         .iter()
