@@ -39,7 +39,11 @@ pub async fn wait(settings: &Settings, time: Duration, process: Option<u32>) -> 
         // An attempt that has begun is finished, so that the obstacle is known.
         let look_until = deadline.max(Instant::now() + ANSWER_TIME * 2);
         match timeout_at(look_until, look(settings, &expected, &certificate)).await {
-            Ok(Ok(())) => return Ok(()),
+            // If it has ended, somebody else answers at its addresses.
+            Ok(Ok(())) => match process.filter(|process| has_ended(*process)) {
+                Some(process) => return Err(WaitError::Ended { process, obstacle: Obstacle::Older }),
+                None => return Ok(()),
+            },
             Ok(Err(found)) => obstacle = found,
             Err(_) => return Err(WaitError::NotInTime { timeout: time, obstacle }),
         }
@@ -189,6 +193,8 @@ fn has_ended(process: u32) -> bool {
 pub enum Obstacle {
     #[error("there was no time to look")]
     Nothing,
+    #[error("another process of the same CA answers at its addresses")]
+    Older,
     #[error("nobody listens on {address}: {why}")]
     Closed { address: SocketAddr, why: std::io::Error },
     #[error("another program listens on {address}: its certificate is not {}", file.display())]

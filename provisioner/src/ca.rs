@@ -18,7 +18,7 @@ use tonic::Response;
 use tonic::transport::{Channel, Uri};
 
 pub(crate) use look::Look;
-pub(crate) use reason::{CA_UNREACHABLE, CLOCK, advice, exit_status, is_of_tls};
+pub(crate) use reason::{CA_UNREACHABLE, CLOCK, NOT_RESERVED, advice, exit_status, is_of_tls};
 
 use crate::crew::CrewNow;
 use crate::metrics::CaFigures;

@@ -58,7 +58,7 @@ pub(crate) async fn examine<E>(
     let (findings, order) = asked.unwrap_or_else(|late| (vec![late], None));
     tell(findings)?;
     if let Some(answer) = &order {
-        let compared = bounded(JOURNAL, CA_LIMIT, found.compare(ca)).await;
+        let compared = bounded(JOURNAL, CA_LIMIT, found.compare(ca, work_order)).await;
         tell(compared.unwrap_or_else(|late| vec![late]))?;
         let reserved = bounded(RESERVATION, CA_LIMIT, reservations::examine(ca, answer)).await;
         tell(reserved.unwrap_or_else(|late| vec![late]))?;

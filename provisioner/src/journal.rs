@@ -69,7 +69,7 @@ impl Journal {
     /// Opens the journal of a work order for writing, creates it if it is missing, and returns its state.
     pub(crate) fn work_order(&self, work_order: &str) -> Result<(Writer, JournalState), JournalError> {
         let path = path_of(&self.directory, work_order);
-        let read = if path.exists() { read(&path)? } else { Read::default() };
+        let read = if path.exists() { read(&path, work_order)? } else { Read::default() };
         let writer = Writer::open(&path, work_order, read.length, self.syncs.clone())?;
         Ok((writer, read.into()))
     }
@@ -98,7 +98,7 @@ pub(crate) fn work_orders(directory: &Path) -> Result<Vec<String>, JournalError>
 
 /// The state of a journal. Takes no lock, so that it can be read while a station writes it.
 pub(crate) fn known(directory: &Path, work_order: &str) -> Result<JournalState, JournalError> {
-    Ok(read(&path_of(directory, work_order))?.into())
+    Ok(read(&path_of(directory, work_order), work_order)?.into())
 }
 
 /// What a journal says of its units.
@@ -331,8 +331,9 @@ pub(crate) enum JournalError {
     },
     /// A line before the last is damaged.
     #[error(
-        "the journal {path} is damaged in line {line} (byte {offset}): {what}; put back a copy of it, or move it away and run \
-         provision again: the CA gives every unit the certificate that it already has"
+        "the journal {path} is damaged in line {line} (byte {offset}): {what}; keep it, and put back a copy of it: only the journal can \
+         ask for certificates that are deferred. Without a copy, move it away and run provision again: the CA gives every other unit \
+         the certificate that it already has"
     )]
     Damaged {
         path: PathBuf,
@@ -344,6 +345,14 @@ pub(crate) enum JournalError {
     },
     #[error("the journal {path} is of version {version}, and this touchmark-station reads version {VERSION}")]
     Version { path: PathBuf, version: u32 },
+    #[error("the journal {path} is of work order {of}: give it its own name again, or move it away")]
+    OtherOrder { path: PathBuf, of: String },
+    /// The CA's order with this id is another one than the journal's.
+    #[error(
+        "the journal of {work_order} is of another installation: its order was made at {journal}, and that of this CA at {ca}; move the \
+         journal away and keep it, or use the configuration of the other CA"
+    )]
+    OtherInstallation { work_order: String, journal: String, ca: String },
     #[error("cannot use the journal {path}")]
     Io { path: PathBuf, source: std::io::Error },
     /// An earlier write failed, so nothing is written any more.

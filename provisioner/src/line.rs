@@ -108,6 +108,8 @@ pub(crate) enum LineEvent {
     Reserved(Option<(usize, Duration)>),
     /// Whether the line is paused.
     Paused(bool),
+    /// Whether the line works without the CA.
+    Away(bool),
     /// What the operator must answer; `None`: it is answered.
     Question(Option<String>),
     /// A key of the screen.

@@ -193,6 +193,7 @@ impl Progress {
             | LineEvent::Scrapped { .. }
             | LineEvent::Reserved(_)
             | LineEvent::Paused(_)
+            | LineEvent::Away(_)
             | LineEvent::Question(_)
             | LineEvent::Key(_) => {}
         }

@@ -115,7 +115,7 @@ pub(crate) fn serial_status(unit: &v1::Unit) -> SerialStatus {
         v1::UnitState::Confirmed => SerialStatus::Taken(whose, true),
         v1::UnitState::Reserved if whose == Taken::ThisStation => SerialStatus::Free,
         v1::UnitState::Reserved => SerialStatus::Taken(whose, true),
-        v1::UnitState::Withdrawn => SerialStatus::Taken(Taken::Gone, true),
+        v1::UnitState::Withdrawn => SerialStatus::Taken(Taken::Withdrawn, true),
         v1::UnitState::GivenUp => SerialStatus::Taken(Taken::GivenUp, true),
         v1::UnitState::Gone if whose == Taken::OtherOrder => SerialStatus::Taken(whose, true),
         v1::UnitState::Gone => SerialStatus::Taken(Taken::Gone, true),
@@ -181,9 +181,16 @@ pub(crate) fn birth_certificate(issued: Option<v1::IssuedCertificate>) -> Option
     })
 }
 
-/// A received text without control characters, shortened.
+/// A received text without characters that a terminal obeys or that change how others are read, shortened.
 pub(crate) fn for_people(text: &str, characters_max: usize) -> String {
-    text.chars().take(characters_max).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().take(characters_max).map(|c| if is_shown(c) { c } else { ' ' }).collect()
+}
+
+/// Neither a control character nor one that is invisible or turns the direction of a text (Unicode UAX #9).
+fn is_shown(c: char) -> bool {
+    let is_format =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !c.is_control() && !is_format
 }
 
 fn device(device: &v1::DeviceId) -> Option<DeviceId> {

@@ -6,7 +6,7 @@ Exit status:
   1  failed, or the line stopped: the operator, the link, the journal; the same command may succeed
   2  wrong usage: arguments, or a list with mistakes
   3  the configuration or the station's credential cannot be used
-  4  the journal is damaged
+  4  the journal is damaged, or of another order or installation
   5  not confirmed; nothing was changed
   6  done, but some units failed, were refused, or were not made; or a list that came line by line
      had mistakes; or the doctor found something bad

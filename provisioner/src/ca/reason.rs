@@ -169,7 +169,7 @@ pub(crate) fn exit_status(reason: &str) -> Status {
             ),
             _,
         )
-        | (None, CA_UNREACHABLE) => Status::Later,
+        | (None, CA_UNREACHABLE | NOT_RESERVED) => Status::Later,
         _ if ends_the_order(reason) => Status::NotGood,
         (Some(reason), _) if subject(reason) == Subject::Credential => Status::Unusable,
         (None, CLOCK | "UNAUTHENTICATED") => Status::Unusable,
@@ -217,7 +217,10 @@ pub(crate) fn advice(reason: &str) -> &'static str {
         }
         (None, CA_UNREACHABLE) => {
             "mend what the CA says; if it says nothing, check `server` in the configuration and that the CA runs; then run this command \
-             again: it finishes the unfinished units"
+             again: it goes on where it stopped"
+        }
+        (None, NOT_RESERVED) => {
+            "while the CA answers, provision --keep-reservation (without --offline) reserves units for this station"
         }
         // A reason of a newer CA.
         (None, _) => ASK_AN_OPERATOR,
@@ -278,6 +281,9 @@ fn advice_on(reason: Reason) -> &'static str {
 pub(super) const TLS: &str = "TLS";
 pub(super) const NOT_TLS: &str = "NOT_TLS";
 pub(crate) const CA_UNREACHABLE: &str = "CA_UNREACHABLE";
+
+/// The CA is away, and what is wanted is not reserved for this station.
+pub(crate) const NOT_RESERVED: &str = "NOT_RESERVED";
 
 /// The CA's certificate is not valid at the station's time.
 pub(crate) const CLOCK: &str = "STATION_CLOCK_WRONG";

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cli::{Complaint, Status};
-use identity::SerialPatternError;
+use identity::{DeviceId, SerialPatternError};
 
 use crate::arguments::PROGRAM;
 use crate::ca::{CaError, advice, exit_status, is_of_tls};
@@ -44,6 +44,9 @@ pub(crate) enum Failure {
     /// No unit can be made by the station's clock.
     #[error("{detail}")]
     ClockWrong { detail: String },
+    /// What the CA has on record of a unit, the journal has not.
+    #[error("{device} is {outcome} at the CA, and the journal does not know it")]
+    NotInJournal { device: DeviceId, outcome: &'static str, source: JournalError },
     /// Arguments that do not fit each other.
     #[error("{0}")]
     Usage(String),
@@ -87,9 +90,18 @@ impl Failure {
                 let next = "correct the configuration: touchmark-station provision --help lists its fields";
                 (Status::Unusable, Some(next))
             }
-            Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => {
-                (Status::Damaged, None)
-            }
+            Self::Journal(
+                JournalError::Damaged { .. }
+                | JournalError::Version { .. }
+                | JournalError::OtherOrder { .. }
+                | JournalError::OtherInstallation { .. },
+            ) => (Status::Damaged, None),
+            Self::NotInJournal { .. } => (
+                Status::Failed,
+                Some(
+                    "make room on the disk of the journal, then run the same command again: the CA answers as before",
+                ),
+            ),
             Self::Ca(error) | Self::Stock(StockError::Ca(error)) => {
                 (exit_status(error.reason()), Some(advice(error.reason())))
             }

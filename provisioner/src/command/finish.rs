@@ -3,6 +3,7 @@
 use cli::{Status, count};
 use identity::DeviceId;
 
+use super::order::same_installation;
 use super::{Failure, Job, RunOutput, Station, plan, say};
 use crate::arguments::FinishArguments;
 use crate::console::Console;
@@ -44,6 +45,7 @@ pub(super) async fn run(arguments: FinishArguments, console: &Console) -> Result
     }
     let answer = station.ca.work_order(&work_order).await?;
     let order = answer.work_order.clone().unwrap_or_default();
+    same_installation(&known, &order)?;
     let product = plan::parse_product(&order.product)?;
     let stand_in = DeviceId { product: product.clone(), serial: plan::stand_in()? };
     if !arguments.output.json {

@@ -104,6 +104,7 @@ pub(super) fn open_scanners(
         scans.inputs.push((Input::stdin().map_err(Failure::Scanner)?, keyboard.is_some()));
     }
     if let Some(scanner) = scanner {
+        scanner.may_be_a_port().map_err(Failure::Usage)?;
         scans.inputs.push((Input::scanner(scanner), false));
     }
     Ok(keyboard)

@@ -8,7 +8,7 @@ use proto::v1;
 
 use super::{Failure, Station};
 use crate::ca::CaError;
-use crate::journal::{JournalState, OrderFacts, Record, Writer, work_orders};
+use crate::journal::{JournalError, JournalState, OrderFacts, Record, Writer, work_orders};
 use crate::offline::Offline;
 use crate::slot::clock_difference;
 use crate::wire::time;
@@ -32,6 +32,7 @@ impl Station {
         match answered {
             Ok(answer) => {
                 let (journal, known) = self.work_order(work_order)?;
+                same_installation(&known, &answer.work_order.clone().unwrap_or_default())?;
                 Ok(KnownOrder { answer, of: None, journal, known })
             }
             Err(error @ CaError::Unreachable(_)) if self.settings.offline == Offline::Allowed => {
@@ -76,6 +77,26 @@ impl KnownOrder {
             humantime::format_duration(age)
         ))
     }
+}
+
+/// An error if the order of this id that the journal knows is not the CA's: numbers of orders begin anew at
+/// each CA, and serial numbers often do.
+pub(super) fn same_installation(known: &JournalState, of_ca: &v1::WorkOrder) -> Result<(), JournalError> {
+    let known = known.order.as_ref();
+    let known = known.and_then(|facts| v1::GetWorkOrderResponse::decode(facts.answer.as_slice()).ok());
+    let Some(known) = known.and_then(|answer| answer.work_order) else { return Ok(()) };
+    if known.created_at == of_ca.created_at {
+        return Ok(());
+    }
+    let words = |order: &v1::WorkOrder| {
+        let at = order.created_at.as_ref().map(time);
+        at.map_or_else(
+            || "an unknown time".to_owned(),
+            |at| humantime::format_rfc3339_seconds(at).to_string(),
+        )
+    };
+    let (journal, ca) = (words(&known), words(of_ca));
+    Err(JournalError::OtherInstallation { work_order: known.id, journal, ca })
 }
 
 fn never_seen(work_order: &str, error: &CaError) -> Failure {

@@ -13,7 +13,7 @@ use proto::v1::work_order::Serials;
 
 use super::intake::Source;
 use super::{Failure, Job, survey};
-use crate::ca::{CA_UNREACHABLE, Ca};
+use crate::ca::{Ca, NOT_RESERVED};
 use crate::config::BenchSettings;
 use crate::journal::{JournalState, UnitRecord};
 use crate::line::{Intake, RowIntake, ScanIntake, Stop};
@@ -89,7 +89,7 @@ impl Plan {
         let rules = rules(&order, &product, &request)?;
         let found = match &request.source {
             Source::Rows { .. } | Source::Scans | Source::Devices => {
-                return Self::of_arrivals(answer, known, request, (reworks, ca.is_away()), rules);
+                return Self::of_arrivals(answer, known, request, reworks, rules);
             }
             Source::List(list) => Found::in_list(listed(list, &rules)?, &known, request.limit, ca.is_away()),
             Source::Order => {
@@ -107,7 +107,9 @@ impl Plan {
         }
         let held = order_stop(&order, now(answer));
         let is_held = held.is_some();
-        let stop = held.or_else(|| not_reserved(unreserved));
+        let wants_more = matches!(request.source, Source::Order) && planned.done < order.quantity;
+        let nothing = ca.is_away() && wants_more && supply.left == 0;
+        let stop = held.or_else(|| not_reserved(unreserved)).or_else(|| nothing.then(nothing_reserved));
         let all = supply.left;
         let (supply, intake) = match is_held {
             true => (only_asked_for(supply, &known), Intake::Supply),
@@ -135,12 +137,13 @@ impl Plan {
         answer: &v1::GetWorkOrderResponse,
         known: JournalState,
         request: RunRequest<'_>,
-        (reworks, is_away): (u64, bool),
+        reworks: u64,
         rules: Rules,
     ) -> Result<Self, Failure> {
         let order = answer.work_order.clone().unwrap_or_default();
         let now = now(answer);
-        let allowed = allowed(&order, &known, reworks, is_away);
+        // The CA may come back while people bring units.
+        let allowed = allowed(&order, &known, reworks, false);
         let wanted = request.limit.map_or(allowed, |limit| limit.min(allowed));
         let mut stop = order_stop(&order, now);
         let to_make = match &request.source {
@@ -148,7 +151,8 @@ impl Plan {
             Source::Scans => format!("at most {}, as they are scanned", count(wanted, "unit")),
             _ => format!("at most {}, as they are inserted", count(wanted, "unit")),
         };
-        let planned = PlanCounts { open: known.open_units().count() as u64, ..PlanCounts::default() };
+        let open_if_they_come = known.open_units().count() as u64;
+        let planned = PlanCounts { open_if_they_come, ..PlanCounts::default() };
         let description = describe(&order, &known, (&to_make, &planned, &BTreeMap::new()), &request);
         let RunRequest { source, limit, link, slots, bench, offline, .. } = request;
         let product = rules.product.clone();
@@ -209,8 +213,13 @@ fn not_reserved(units: u64) -> Option<Stop> {
             "the CA is not asked, and {} of the list {verb} not reserved for this station",
             count(units, "unit")
         );
-        Stop::Refused { reason: CA_UNREACHABLE.to_owned(), message }
+        Stop::Refused { reason: NOT_RESERVED.to_owned(), message }
     })
+}
+
+fn nothing_reserved() -> Stop {
+    let message = "the CA is not asked, and no unit of the order is reserved for this station".to_owned();
+    Stop::Refused { reason: NOT_RESERVED.to_owned(), message }
 }
 
 /// Units for which the CA was asked: it returns what it issued also when the order stands still.

@@ -3,6 +3,7 @@
 use cli::{Complaint, Status};
 use identity::DeviceId;
 
+use super::order::same_installation;
 use super::{Failure, Station, say};
 use crate::arguments::{PROGRAM, ReconcileArguments};
 use crate::ca::{CaError, advice, exit_status};
@@ -34,7 +35,16 @@ pub(super) async fn run(arguments: ReconcileArguments, console: &Console) -> Res
             let printing = std::mem::replace(&mut printed, Ok(()));
             printed = printing.and_then(|()| say(&line));
         };
-        let mut done = reconcile(&station.ca, &journal, &work_order, &waiting, &mut told).await;
+        let mut done = Ok(());
+        if !waiting.is_empty() || !unconfirmed.is_empty() {
+            match station.ca.work_order(&work_order).await {
+                Ok(answer) => same_installation(&known, &answer.work_order.unwrap_or_default())?,
+                Err(error) => done = Err(error.into()),
+            }
+        }
+        if done.is_ok() {
+            done = reconcile(&station.ca, &journal, &work_order, &waiting, &mut told).await;
+        }
         if done.is_ok() {
             done = confirm(&station.ca, &journal, &work_order, unconfirmed, &mut told).await;
         }

@@ -2,6 +2,7 @@
 
 use cli::{Status, count};
 
+use super::order::same_installation;
 use super::survey::end_units_without_certificate;
 use super::{Failure, Job, RunOutput, Station, plan, say};
 use crate::arguments::ResumeArguments;
@@ -29,6 +30,7 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         nothing = false;
         let answer = station.ca.work_order(&work_order).await?;
         let order = answer.work_order.clone().unwrap_or_default();
+        same_installation(&known, &order)?;
         let now = answer.now.as_ref().map(time);
         let ended = end_units_without_certificate(&station.ca, &order, now, &journal, &mut known).await?;
         if !ended.is_empty() {

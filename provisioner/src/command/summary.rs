@@ -96,6 +96,7 @@ pub(super) fn taken_text(whose: &str) -> &'static str {
         "MADE_BY_ANOTHER_STATION" | "DEVICE_ALREADY_ISSUED" => "used by another station",
         "MADE_BY_THIS_STATION" => "used by this station for other units",
         "SCRAPPED_OR_RETIRED" => "of units that were scrapped or retired",
+        "WITHDRAWN" => "of reservations that were withdrawn",
         "REVOKED" => "of units whose certificates are revoked",
         "GIVEN_UP" => "given up at this station",
         _ => "of other units",

@@ -50,8 +50,10 @@ pub(super) async fn clear_superseded(
             let serial_status = serial_status(unit);
             let is_rework = serial_status == SerialStatus::Rework;
             reworks += u64::from(is_rework);
-            if let SerialStatus::Taken(taken @ (Taken::Gone | Taken::Revoked | Taken::GivenUp), _) =
-                serial_status
+            if let SerialStatus::Taken(
+                taken @ (Taken::Gone | Taken::Withdrawn | Taken::Revoked | Taken::GivenUp),
+                _,
+            ) = serial_status
                 && let Some(unit) = known.units.get_mut(device)
             {
                 unit.taken = Some(taken);
@@ -256,7 +258,8 @@ impl Survey<'_> {
         self.made_elsewhere = self.made_elsewhere.saturating_sub(u64::from(is_made));
         match serial_status {
             SerialStatus::Taken(
-                taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked | Taken::GivenUp),
+                taken
+                @ (Taken::OtherOrder | Taken::Gone | Taken::Withdrawn | Taken::Revoked | Taken::GivenUp),
                 _,
             )
             | SerialStatus::Taken(taken @ Taken::OtherStation, true) => {

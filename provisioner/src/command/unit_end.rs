@@ -6,11 +6,12 @@ use cli::{Complaint, Status, ask, count};
 use identity::DeviceId;
 use proto::v1::Reason;
 
+use super::order::same_installation;
 use super::{Failure, Station, plan, say};
 use crate::arguments::{PROGRAM, UnitArguments};
 use crate::ca::{Ca, CaError, Words, advice, exit_status};
 use crate::console::Console;
-use crate::journal::{JournalState, Record, Writer};
+use crate::journal::{JournalError, JournalState, Record, Writer};
 use crate::session::Step;
 
 /// What is done with units.
@@ -52,6 +53,7 @@ pub(super) async fn run(
     let devices = devices(end, &arguments, &order.product)?;
     end.confirm(&arguments, &devices, &order.id)?;
     let (journal, known) = station.work_order(&arguments.work_order)?;
+    same_installation(&known, &order)?;
     let words = Words { remark: arguments.remark.clone(), operator: arguments.operator.clone() };
     let work = Work { ca: &station.ca, order: &order.id, words, journal: &journal, known: &known };
     let mut counts: BTreeMap<Outcome, u64> = BTreeMap::new();
@@ -125,11 +127,17 @@ impl Work<'_> {
             }
             (_, Err(error)) => return Ok(Err(error)),
         };
-        self.record(outcome, device).await?;
+        let recorded = self.record(outcome, device).await;
+        let outcome_name = outcome.name();
+        recorded.map_err(|source| Failure::NotInJournal {
+            device: device.clone(),
+            outcome: outcome_name,
+            source,
+        })?;
         Ok(Ok(outcome))
     }
 
-    async fn record(&self, outcome: Outcome, device: &DeviceId) -> Result<(), Failure> {
+    async fn record(&self, outcome: Outcome, device: &DeviceId) -> Result<(), JournalError> {
         let unit = self.known.units.get(device);
         match outcome {
             Outcome::Scrapped | Outcome::GivenUp => {

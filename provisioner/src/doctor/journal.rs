@@ -114,11 +114,10 @@ impl Found {
         runs.max_by_key(|(_, run)| run.at_ms)
     }
 
-    /// Compares the certificates of the last order with the CA's: a journal of another installation, or a CA
+    /// Compares the certificates of an order with the CA's: a journal of another installation, or a CA
     /// that lost its ledger, has others.
-    pub(super) async fn compare(&self, ca: &Ca) -> Vec<Finding> {
-        let Some((order, known)) = self.last_order().and_then(|order| self.orders.get_key_value(order))
-        else {
+    pub(super) async fn compare(&self, ca: &Ca, work_order: Option<&str>) -> Vec<Finding> {
+        let Some((order, known)) = work_order.and_then(|order| self.orders.get_key_value(order)) else {
             return Vec::new();
         };
         let made: Vec<(String, SerialNumber)> = known
@@ -169,7 +168,10 @@ fn judge(order: &str, compared: usize, unknown: &[&str]) -> Finding {
 }
 
 fn unreadable(error: &JournalError) -> Finding {
-    let is_damage = matches!(error, JournalError::Damaged { .. } | JournalError::Version { .. });
+    let is_damage = matches!(
+        error,
+        JournalError::Damaged { .. } | JournalError::Version { .. } | JournalError::OtherOrder { .. }
+    );
     let verdict = if is_damage { Verdict::Damaged } else { Verdict::Bad };
     let advice = "the text says where; a copy of it, or the CA's record, has what is lost";
     Finding { verdict, ..Finding::bad(JOURNAL, error_chain(error), advice) }

@@ -14,8 +14,9 @@ pub(crate) struct Read {
     pub(crate) length: u64,
 }
 
-/// Reads a journal. An error if it is of another version, or damaged before its last line.
-pub(crate) fn read(path: &Path) -> Result<Read, JournalError> {
+/// Reads the journal of a work order. An error if it is of another order or version, or damaged before its
+/// last line.
+pub(crate) fn read(path: &Path, work_order: &str) -> Result<Read, JournalError> {
     let content = std::fs::read(path).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
     let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
     let (lines, tail) = content.split_at_checked(whole).unwrap_or((&content, &[]));
@@ -30,6 +31,9 @@ pub(crate) fn read(path: &Path) -> Result<Read, JournalError> {
             if header.touchmark_station_journal != VERSION {
                 let version = header.touchmark_station_journal;
                 return Err(JournalError::Version { path: path.to_owned(), version });
+            }
+            if header.work_order != work_order {
+                return Err(JournalError::OtherOrder { path: path.to_owned(), of: header.work_order });
             }
         } else {
             records.push(from_json(json).ok_or_else(|| damaged("it is not a record that is known here"))?);

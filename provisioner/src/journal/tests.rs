@@ -82,7 +82,7 @@ fn written(directory: &Path) -> PathBuf {
 fn what_is_recorded_is_known_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = written(directory.path());
-    assert_eq!(read(&path).unwrap().records, records());
+    assert_eq!(read(&path, ORDER).unwrap().records, records());
     let (_, known) = Journal::open(directory.path()).unwrap().work_order("wo-1").unwrap();
     let unit = &known.units[&device(1)];
     assert!(unit.progress.passed && unit.progress.confirmed && !unit.is_open());
@@ -132,7 +132,7 @@ fn a_torn_end_is_cut_and_reported_wherever_it_is_torn() {
         let ends_whole = length == 0 || whole[length - 1] == b'\n';
         assert_eq!(known.torn_bytes == 0, ends_whole, "{length} bytes");
         drop(writer);
-        let again = read(&path).unwrap();
+        let again = read(&path, ORDER).unwrap();
         assert_eq!(again.records, records()[..kept], "{length} bytes");
         assert_eq!(again.torn_bytes, 0, "it is cut");
     }
@@ -143,7 +143,7 @@ fn a_journal_of_another_version_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = path_of(directory.path(), "wo-1");
     fs::write(&path, file::line(br#"{"touchmark-station-journal":2,"work-order":"wo-1"}"#)).unwrap();
-    assert!(matches!(read(&path), Err(JournalError::Version { version: 2, .. })));
+    assert!(matches!(read(&path, ORDER), Err(JournalError::Version { version: 2, .. })));
 }
 
 proptest! {
@@ -169,6 +169,8 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         let path = path_of(directory.path(), "wo-1");
         fs::write(&path, content).unwrap();
-        read(&path).ok();
+        read(&path, ORDER).ok();
     }
 }
+
+const ORDER: &str = "wo-1";

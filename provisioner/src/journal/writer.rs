@@ -1,9 +1,9 @@
 //! One thread that writes a journal, so that records of many slots share one sync.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +35,7 @@ impl Writer {
         let refused = |source| JournalError::Io { path: path.to_owned(), source };
         let mut file =
             File::options().create(true).truncate(false).write(true).open(path).map_err(refused)?;
+        lock(&file, path)?;
         file.set_len(length).map_err(refused)?;
         file.seek(SeekFrom::Start(length)).map_err(refused)?;
         if length == 0 {
@@ -93,7 +94,27 @@ fn write(file: &mut File, path: &Path, mut appends: mpsc::Receiver<Append>, sync
             append.done.send(result).ok();
         }
     }
+    // Also while a child that was just forked still has the file open.
+    file.unlock().ok();
 }
+
+/// Locks the file itself: somebody may have removed the lock of its directory.
+fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+    let until = Instant::now() + CLOSING_MAX;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(CLOSING_MAX / 100),
+            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => {
+                return Err(JournalError::Io { path: path.to_owned(), source });
+            }
+        }
+    }
+}
+
+/// A writer of this process that has just been dropped ends within this time.
+const CLOSING_MAX: Duration = Duration::from_secs(1);
 
 /// Records that share one sync: each of 64 slots waits for its own.
 const QUEUE_MAX: usize = 64;

@@ -30,6 +30,9 @@ impl LineShared {
         }
         let on_record = match self.context.on_record(device).await {
             Ok(on_record) => on_record,
+            Err(Outcome::CaUnreachable(_)) if self.context.deferrals.are_allowed() => {
+                return self.admission_without_the_ca(device, &known);
+            }
             Err(outcome) => return self.refused(&outcome),
         };
         if let Some(taken) = known.unavailable() {

@@ -7,7 +7,7 @@ use cli::count;
 use identity::DeviceId;
 use tokio::time::Instant;
 
-use super::LineShared;
+use super::{LineEvent, LineShared};
 use crate::ca::{Ca, CaError};
 use crate::journal::JournalState;
 use crate::reconcile::{ReconcileError, Reconciled, confirm, reconcile, unconfirmed, waiting};
@@ -23,6 +23,7 @@ pub(super) async fn watch(shared: Arc<LineShared>) {
         if away.wait_for(|is_away| *is_away).await.is_err() {
             return;
         }
+        shared.events.send(LineEvent::Away(true)).await.ok();
         shared.say(AWAY.to_owned()).await;
         interval = match came_back {
             Some(at) if at.elapsed() < STEADY_MIN => (interval * 2).min(LOOK_INTERVAL_MAX),
@@ -37,6 +38,7 @@ pub(super) async fn watch(shared: Arc<LineShared>) {
         came_back = Some(Instant::now());
         ca.back();
         shared.context.deferrals.trust_the_clock();
+        shared.events.send(LineEvent::Away(false)).await.ok();
         shared.say("the CA answers again".to_owned()).await;
         shared.bring_back();
         shared.reconcile(ca).await;

@@ -163,7 +163,7 @@ impl LineShared {
     /// Why a unit does not get a deferred certificate here.
     fn is_nothing_to_finish(&self, device: &DeviceId) -> Option<&'static str> {
         match self.known.lock().get(device) {
-            None => Some("this station did not make it"),
+            None => Some("this station did not make it under this order"),
             Some(unit) if unit.scrapped => Some("it was scrapped"),
             Some(unit) if unit.progress.passed => Some("it has its certificate"),
             Some(unit) if unit.progress.deferred.is_none() => Some("its certificate is not deferred"),

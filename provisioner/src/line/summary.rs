@@ -103,7 +103,7 @@ impl Summary {
 
     /// Units that cannot be made, because serial numbers of the order were used outside of it.
     pub(crate) fn not_made(&self) -> u64 {
-        let lost = ["USED_UNDER_ANOTHER_ORDER", "SCRAPPED_OR_RETIRED", "REVOKED"];
+        let lost = ["USED_UNDER_ANOTHER_ORDER", "SCRAPPED_OR_RETIRED", "WITHDRAWN", "REVOKED"];
         let lost: u64 = lost.iter().filter_map(|whose| self.skipped.get(*whose)).sum();
         self.short.min(lost)
     }

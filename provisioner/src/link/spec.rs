@@ -177,7 +177,9 @@ pub(crate) enum LinkSpecError {
     SharedPort { port: String, slot: usize },
     #[error("the list has {ports} serial ports, and slot {slot} has none")]
     NoPort { ports: usize, slot: usize },
-    #[error("serial number {serial} cannot be filled in for {{serial}}: it has a / or starts with . or -")]
+    #[error(
+        "serial number {serial} cannot be filled in for {{serial}}: it has a / or starts with . or -; use {{slot}}"
+    )]
     Serial { serial: String },
 }
 

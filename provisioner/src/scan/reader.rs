@@ -213,7 +213,13 @@ fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let cut: String = text.chars().take(SHOWN_CHARACTERS_MAX).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("\"{}{more}\"", cut.escape_debug())
+    let escaped: String = cut
+        .chars()
+        .map(
+            |c| if c.is_control() { format!("{}", c.escape_unicode()) } else { c.escape_debug().to_string() },
+        )
+        .collect();
+    format!("\"{escaped}{more}\"")
 }
 
 /// The longest scan: twice the longest serial number.

@@ -1,6 +1,7 @@
 //! A scanner at a serial port.
 
 use std::fmt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -33,6 +34,17 @@ impl fmt::Display for ScannerPort {
 }
 
 impl ScannerPort {
+    /// An error if there is something at its path that never becomes a serial port.
+    pub(crate) fn may_be_a_port(&self) -> Result<(), String> {
+        let kind = std::fs::metadata(&self.path).map(|found| found.file_type());
+        match kind {
+            Ok(kind) if !kind.is_char_device() => {
+                Err(format!("--scanner: {} is not a serial port", self.path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Opens the port for this station alone. All byte values come as they are. Nothing is sent.
     pub(crate) async fn open(&self) -> Result<Reader, OpenError> {
         let port = match self.speed {

@@ -90,12 +90,13 @@ fn totals(view: &View) -> String {
 fn state(view: &View, now: Instant) -> (String, bool) {
     let waits = view.asked().map(|since| now.duration_since(since)).filter(|waits| waits.as_secs() >= SLOW_S);
     let ca = match (&view.ca, waits) {
+        _ if view.is_away => "CA: AWAY, reserved units are made".to_owned(),
         (Some(why), _) => format!("CA: CANNOT ANSWER: {why}"),
         (None, Some(waits)) => format!("CA: NO ANSWER for {}", clock(waits)),
         (None, None) if view.answered.is_some() => "CA: answers".to_owned(),
-        (None, None) => "CA: not asked yet".to_owned(),
+        (None, None) => "CA: not asked by the line yet".to_owned(),
     };
-    let is_late = view.ca.is_some() || waits.is_some();
+    let is_late = view.is_away || view.ca.is_some() || waits.is_some();
     let mut text = String::from(" ");
     if view.is_stopping {
         text.push_str("STOPPING: no units are begun   ");

@@ -24,6 +24,8 @@ pub(crate) struct View {
     pub(super) messages: VecDeque<Message>,
     pub(super) typed: String,
     pub(super) is_paused: bool,
+    /// Whether the line works without the CA.
+    pub(super) is_away: bool,
     /// The run takes no further units.
     pub(super) is_stopping: bool,
     /// What the operator must answer.
@@ -127,6 +129,7 @@ impl View {
             messages: VecDeque::new(),
             typed: String::new(),
             is_paused: false,
+            is_away: false,
             is_stopping: false,
             question: None,
             has_keys: false,
@@ -178,6 +181,12 @@ impl View {
                 self.reserved = in_hand.and_then(|(units, left)| Some((units, now.checked_add(left)?)));
             }
             LineEvent::Paused(paused) => self.is_paused = *paused,
+            LineEvent::Away(is_away) => {
+                self.is_away = *is_away;
+                if !is_away {
+                    (self.ca, self.answered) = (None, Some(now));
+                }
+            }
             LineEvent::Question(question) => self.question.clone_from(question),
             LineEvent::Typed(text) => self.typed.clone_from(text),
             // They come through the console, with those of the log.

@@ -1,6 +1,7 @@
 //! How a session can end.
 
 use super::{FaultCode, VerificationFault};
+use cli::count;
 
 /// How a session ended. Texts say why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,8 +96,9 @@ fn timed_out_text(doing: &str, damaged: u32, noise_bytes: u64) -> String {
              whether this is the factory link of the device"
         ),
         _ => format!(
-            "the device gave no answer that can be read while {doing} ({damaged} damaged frames): look at the cable, the \
-             speed of the line, and whether something else writes to it"
+            "the device gave no answer that can be read while {doing} ({}): look at the cable, the speed of the line, and whether \
+             something else writes to it",
+            count(damaged.into(), "damaged frame")
         ),
     }
 }
@@ -224,8 +226,11 @@ pub(crate) enum Taken {
     /// The journal does not know the unit.
     #[error("this station has made another unit with this serial number")]
     ThisStation,
-    #[error("the unit with this serial number was scrapped or retired, or its reservation was withdrawn")]
+    #[error("the unit with this serial number was scrapped or retired")]
     Gone,
+    /// Spent without a unit that has a certificate.
+    #[error("the reservation of this serial number was withdrawn: no unit gets it")]
+    Withdrawn,
     /// All certificates of its unit are revoked.
     #[error(
         "the certificates of the unit with this serial number are revoked; `touchmark device rework` allows it another one"
@@ -243,6 +248,7 @@ impl Taken {
             Self::OtherStation => "MADE_BY_ANOTHER_STATION",
             Self::ThisStation => "MADE_BY_THIS_STATION",
             Self::Gone => "SCRAPPED_OR_RETIRED",
+            Self::Withdrawn => "WITHDRAWN",
             Self::Revoked => "REVOKED",
             Self::GivenUp => "GIVEN_UP",
         }

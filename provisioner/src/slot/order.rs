@@ -1,63 +1,46 @@
-//! Whether the order goes on, before a unit with a reserved serial number is told it.
+//! When the CA was asked last whether the order goes on and its reservations hold.
 
 use std::time::Duration;
 
-use proto::v1::Reason;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::{LineContext, order_refusal};
-use crate::ca::CaError;
-use crate::session::{Outcome, Refusal};
-use crate::wire::time;
+use crate::session::Outcome;
 
-/// What the CA said last about the order, shared by all slots.
+/// Shared by all slots, so that one of them asks for all, at most once a second: then a pause and a withdrawal
+/// act on the next unit, which is told nothing.
 #[derive(Debug, Default)]
 pub(crate) struct OrderWatch {
-    last: Mutex<Option<(Instant, Result<(), Outcome>)>>,
+    asked: Mutex<Option<Instant>>,
 }
 
-impl LineContext {
-    /// An error if the order or its product stands still. Asks the CA at most once a second, so that a pause
-    /// acts on the next unit, and no unit is told a serial number for which it gets no certificate now.
-    pub(super) async fn order_goes_on(&self) -> Result<(), Outcome> {
+/// Held while the CA is asked.
+pub(super) struct Asking<'a> {
+    begun: Instant,
+    asked: MutexGuard<'a, Option<Instant>>,
+}
+
+impl OrderWatch {
+    pub(super) async fn begin(&self, abort: &CancellationToken) -> Result<Asking<'_>, Outcome> {
         let begun = Instant::now();
-        let mut last = tokio::select! {
-            () = self.abort.cancelled() => return Err(Outcome::Cancelled),
-            last = self.order.last.lock() => last,
-        };
-        if self.ca.is_away() {
-            return Ok(());
+        tokio::select! {
+            () = abort.cancelled() => Err(Outcome::Cancelled),
+            asked = self.asked.lock() => Ok(Asking { begun, asked }),
         }
-        if let Some((at, answer)) = &*last
-            // Another slot has asked while this one waited, or shortly before.
-            && (*at >= begun || at.elapsed() < INTERVAL)
-        {
-            return answer.clone();
-        }
-        let answer = tokio::select! {
-            () = self.abort.cancelled() => return Err(Outcome::Cancelled),
-            answer = self.ca.work_order(&self.work_order) => answer,
-        };
-        let answer = match answer {
-            Ok(answer) => {
-                let now = answer.now.as_ref().map(time);
-                let refusal = order_refusal(&answer.work_order.unwrap_or_default(), now);
-                refusal.filter(stands_still).map_or(Ok(()), |refusal| Err(Outcome::Refused(refusal)))
-            }
-            Err(CaError::Unreachable(_)) if self.deferrals.are_allowed() => Ok(()),
-            Err(error) => Err(error.into()),
-        };
-        *last = Some((Instant::now(), answer.clone()));
-        answer
     }
 }
 
-/// What is reserved has its part of the quantity, also after the order's window.
-fn stands_still(refusal: &Refusal) -> bool {
-    [Reason::WorkOrderPaused, Reason::ProductPaused, Reason::WorkOrderClosed]
-        .into_iter()
-        .any(|it| refusal.is(it))
+impl Asking<'_> {
+    /// Whether another slot has asked while this one waited, or shortly before.
+    pub(super) fn is_known(&self) -> bool {
+        self.asked.is_some_and(|at| at >= self.begun || at.elapsed() < INTERVAL)
+    }
+
+    /// The CA has said that all is well.
+    pub(super) fn ends_well(mut self) {
+        *self.asked = Some(Instant::now());
+    }
 }
 
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -42,9 +42,11 @@ impl LineContext {
         progress: &mut UnitProgress,
     ) -> Result<Plan, Outcome> {
         let serial = &unit.device.serial;
-        if !progress.is_on_record() && self.stock.is_in_force(serial) {
-            self.order_goes_on().await?;
-            return Ok(Plan { assignment: self.telling(), certificate: None });
+        let is_ours = !progress.is_on_record() && self.stock.is_in_force(serial);
+        let asking = if is_ours { Some(self.order.begin(&self.abort).await?) } else { None };
+        let tell = Plan { assignment: self.telling(), certificate: None };
+        if asking.as_ref().is_some_and(|asking| asking.is_known() || self.ca.is_away()) {
+            return Ok(tell);
         }
         if self.stock.is_over(serial) {
             // Its reservation has ended before a unit was told it.
@@ -52,11 +54,19 @@ impl LineContext {
         }
         if self.ca.is_away() && progress.asked.is_some() && progress.superseded.is_none() {
             // It was begun before, and nothing about it is decided without the CA.
-            return Ok(Plan { assignment: self.telling(), certificate: None });
+            return Ok(tell);
         }
         self.tell(slot, &unit.device, true);
-        let on_record = self.on_record(&unit.device).await?;
+        let on_record = self.on_record(&unit.device).await;
         self.tell(slot, &unit.device, false);
+        let on_record = match on_record {
+            // It is made on its reservation.
+            Err(Outcome::CaUnreachable(_)) if is_ours && self.deferrals.are_allowed() => return Ok(tell),
+            on_record => on_record?,
+        };
+        if is_ours && on_record.status == SerialStatus::Taken(Taken::Withdrawn, true) {
+            self.unless_aborted(self.stock.withdrawn(serial)).await?;
+        }
         if let Some(step) = on_record.supersedes(progress) {
             progress.apply(&step);
             let record = Record::Step { device: unit.device.clone(), step };
@@ -77,6 +87,9 @@ impl LineContext {
                 }
                 reserved => reserved?,
             }
+        }
+        if let Some(asking) = asking {
+            asking.ends_well();
         }
         Ok(Plan { assignment, certificate: on_record.certificate })
     }
@@ -144,7 +157,8 @@ impl OnRecord {
     ) -> Result<Assignment, Outcome> {
         match self.status {
             SerialStatus::Taken(
-                taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked | Taken::GivenUp),
+                taken
+                @ (Taken::OtherOrder | Taken::Gone | Taken::Withdrawn | Taken::Revoked | Taken::GivenUp),
                 _,
             ) => Err(Outcome::SerialTaken(taken)),
             // The CA tells by the key whether it is the same unit.

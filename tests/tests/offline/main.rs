@@ -214,10 +214,17 @@ async fn a_torn_a_foreign_and_a_busy_journal_lose_nothing() {
     let elsewhere = Line::open(9).await;
     std::fs::create_dir(elsewhere.home.path().join("journal")).unwrap();
     std::fs::copy(&journal, elsewhere.journal()).unwrap();
-    let (status, answers) = elsewhere.reconcile();
-    assert_eq!(status, 6, "{answers:?}");
-    assert_eq!(answers[0]["reason"], "DEFERRAL_NOT_ALLOWED", "{answers:?}");
-    assert_eq!(elsewhere.counts().await.issued, 0);
+    for command in [elsewhere.station.command("reconcile"), elsewhere.command(&["--limit", "1"])] {
+        let refused = elsewhere.run(command);
+        assert_eq!(refused.status.code(), Some(4), "{}", said(&refused));
+        assert!(said(&refused).contains("is of another installation"), "{}", said(&refused));
+    }
+    assert_eq!((elsewhere.counts().await.issued, elsewhere.counts().await.reserved), (0, 0));
+    // The journal of another order.
+    std::fs::rename(elsewhere.journal(), elsewhere.home.path().join("journal/wo-000009.journal")).unwrap();
+    let refused = elsewhere.run(elsewhere.station.command("reconcile"));
+    assert_eq!(refused.status.code(), Some(4), "{}", said(&refused));
+    assert!(said(&refused).contains("is of work order wo-000001"), "{}", said(&refused));
 
     line.authority.serve();
     assert_eq!(line.reconcile().0, 0);

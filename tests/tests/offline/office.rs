@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tests::Process;
 
-use crate::line::{Line, outcomes};
+use crate::line::{Line, outcomes, said};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_acts_on_the_next_unit_also_where_its_serial_number_is_reserved() {
@@ -34,6 +34,30 @@ async fn a_pause_acts_on_the_next_unit_also_where_its_serial_number_is_reserved(
     line.operator.says(&["work-order", "resume", &line.order]);
     assert_eq!(line.provision(&["--limit", "1"]).0, 0);
     assert_eq!(line.report()["passed"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reservation_that_was_withdrawn_is_told_to_no_unit_and_others_are_made_instead() {
+    let line = Line::open(9).await;
+    line.configure("reserve-units = 4\n");
+    assert_eq!(line.provision(&["--limit", "1", "--keep-reservation"]).0, 0);
+    line.operator.says(&["work-order", "reservation", "withdraw", "1", "--remark", "lost", "--confirm", "3"]);
+    let (status, units) = line.provision(&["--limit", "2"]);
+    assert_eq!((status, outcomes(&units, "passed")), (0, 2), "{units:?}");
+    assert_eq!(line.devices(), 3, "no unit was told a withdrawn number: {units:?}");
+    let counts = line.counts().await;
+    assert_eq!((counts.issued, counts.withdrawn, counts.reserved), (3, 3, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offline_run_without_a_reserved_unit_says_so() {
+    let mut line = Line::open(9).await;
+    line.configure("ca-patience-s = 0\noffline = \"allowed\"\n");
+    assert_eq!(line.provision(&["--limit", "1"]).0, 0);
+    line.authority.kill();
+    let output = line.run(line.command(&["--offline"]));
+    assert_eq!(output.status.code(), Some(7), "{}", said(&output));
+    assert!(said(&output).contains("no unit of the order is reserved for this station"), "{}", said(&output));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,12 +50,15 @@ pub(super) fn describe(
         let (units, until) = (count(units as u64, "unit"), humantime::format_rfc3339_seconds(ends_at));
         write!(text, "\nreserved      {units} in hand until {until}").ok();
     }
-    let PlanCounts { over, open, open_elsewhere, missing, .. } = planned;
+    let PlanCounts { over, open, open_elsewhere, open_if_they_come, missing, .. } = planned;
     if *over > 0 {
         write!(text, "\nnot made      {over} (given up, scrapped, retired or revoked)").ok();
     }
     if *open > 0 {
         write!(text, "\nunfinished    {open} (will be finished)").ok();
+    }
+    if *open_if_they_come > 0 {
+        write!(text, "\nunfinished    {open_if_they_come}: finished if they come; otherwise `touchmark-station resume` finishes them").ok();
     }
     if *open_elsewhere > 0 {
         write!(
@@ -70,6 +73,12 @@ pub(super) fn describe(
         for (whose, number) in taken {
             write!(text, "\n              {} {}", count(*number, "serial number"), taken_text(whose)).ok();
         }
+    }
+    let of_others = counts.reserved.saturating_sub(known.reserved());
+    if of_others > 0 {
+        let units = count(of_others, "unit");
+        write!(text, "\nreserved      {units} by other stations: `touchmark work-order reservation list`")
+            .ok();
     }
     write!(text, "\nlink          {}", request.link).ok();
     text

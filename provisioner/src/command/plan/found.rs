@@ -35,6 +35,8 @@ pub(super) struct PlanCounts {
     pub(super) open: u64,
     /// Unfinished, and not in the list.
     pub(super) open_elsewhere: u64,
+    /// Unfinished; finished in this run if they come.
+    pub(super) open_if_they_come: u64,
     /// Wanted, but no serial number is left.
     pub(super) missing: u64,
 }
@@ -67,6 +69,7 @@ impl Found {
             over,
             open: known.open_units().count() as u64,
             open_elsewhere: 0,
+            open_if_they_come: 0,
             missing: found.map_or(0, |found| wanted.saturating_sub(found)),
         };
         let supply = Supply::of_order(first.clone(), wanted);
