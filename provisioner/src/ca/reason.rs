@@ -237,10 +237,10 @@ fn advice_on(reason: Reason) -> &'static str {
         }
         (Reason::BrokenGenerator, _) => {
             "stop the line and keep both units: their private keys are no secrets. Whoever is responsible for the firmware finds out why its random \
-             generator repeats itself; an operator looks with `touchmark product show` and resumes (docs/operations/broken-generator.md)"
+             generator repeats itself; an operator looks with `touchmark product show PRODUCT` and resumes (docs/operations/broken-generator.md)"
         }
         (Reason::ProductPaused, _) => {
-            "no station makes units of this product now; `touchmark product show` says why. After `touchmark product resume` run this command again"
+            "no station makes units of this product now; `touchmark product show PRODUCT` says why. After `touchmark product resume PRODUCT` run this command again"
         }
         (Reason::WorkOrderClosed, _) => "the order has ended for ever; ask for another work order",
         (Reason::WorkOrderExpired, _) => "the window of the order has ended; ask for another work order",

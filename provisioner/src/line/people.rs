@@ -195,11 +195,11 @@ impl LineShared {
         if found == wanted {
             None
         } else if before == Some(found) {
-            Some(format!("take {found} away, it has ended; then insert {wanted}"))
+            Some(format!("insert {wanted}: take {found} away, it has ended"))
         } else {
             Some(format!(
-                "the unit says that it is {found}, and {wanted} was scanned: insert {wanted}, or scan the code of slot {slot} and \
-                 the right number"
+                "insert {wanted}, which was scanned, or scan the code of slot {slot} and the right number: the unit says that it is \
+                 {found}"
             ))
         }
     }

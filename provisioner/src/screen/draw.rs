@@ -94,7 +94,7 @@ fn state(view: &View, now: Instant) -> (String, bool) {
         (Some(why), _) => format!("CA: CANNOT ANSWER: {why}"),
         (None, Some(waits)) => format!("CA: NO ANSWER for {}", clock(waits)),
         (None, None) if view.answered.is_some() => "CA: answers".to_owned(),
-        (None, None) => "CA: not asked by the line yet".to_owned(),
+        (None, None) => "CA: not asked yet".to_owned(),
     };
     let is_late = view.is_away || view.ca.is_some() || waits.is_some();
     let mut text = String::from(" ");
