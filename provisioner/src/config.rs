@@ -328,8 +328,10 @@ impl<E: Fn(&str) -> Option<String>> Fields<E> {
     }
 
     fn all_mistakes(self) -> Vec<String> {
-        let unknown =
-            self.table.keys().map(|key| format!("{key} is not known; see touchmark-station --help"));
+        let unknown = self
+            .table
+            .keys()
+            .map(|key| format!("{key} is not known; see touchmark-station provision --help"));
         self.mistakes.into_iter().chain(unknown).collect()
     }
 }

@@ -86,6 +86,9 @@ impl Failure {
 
     fn status_and_next(&self) -> (Status, Option<&'static str>) {
         match self {
+            Self::Config(error) if !error.path.exists() => {
+                (Status::Unusable, Some("name the configuration of this station: --config FILE"))
+            }
             Self::Config(_) | Self::Address(_) => {
                 let next = "correct the configuration: touchmark-station provision --help lists its fields";
                 (Status::Unusable, Some(next))

@@ -110,7 +110,7 @@ pub(super) async fn read(
 
 impl LineShared {
     async fn scans_end(&self) {
-        let what = "no more scans are taken; the run ends when the units that were scanned are finished";
+        let what = "no more scans are taken; the run ends when the units that were scanned are finished; Ctrl-C ends it without those that nobody inserts";
         self.say(what.to_owned()).await;
         self.with_supply(|supply| supply.close());
     }
