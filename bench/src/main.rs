@@ -16,6 +16,7 @@ mod renew;
 mod report;
 mod revoke;
 mod server;
+mod steps;
 mod store;
 mod terms;
 mod watch;

@@ -9,10 +9,10 @@ pub(crate) mod births;
 mod traces;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
+use std::process::Command as Process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ use store::{
 };
 
 use crate::cores::process_cpu;
+use crate::steps::{self, End};
 use births::{Traces, commit_devices, create_order, traces_of};
 
 /// Commits devices to the embedded store and measures it: rate, size, memory, projection, restarts.
@@ -64,6 +65,12 @@ enum Step {
     Start,
 }
 
+impl Step {
+    fn end(self) -> End {
+        if self == Self::Restart { End::Killed } else { End::ByItself }
+    }
+}
+
 impl Store {
     pub(crate) fn run(self) -> Result<()> {
         match self.step {
@@ -79,13 +86,7 @@ impl Store {
                         Step::Start => self.start().await,
                     }
                 })?;
-                println!("{figures}");
-                std::io::stdout().flush()?;
-                // The parent process kills restarts.
-                if step == Step::Restart {
-                    std::io::stdin().read_to_end(&mut Vec::new())?;
-                }
-                Ok(())
+                steps::tell(&figures, step.end())
             }
         }
     }
@@ -139,28 +140,17 @@ impl Store {
         Ok(())
     }
 
-    /// Runs one step in a process of its own and kills it when it has reported.
+    /// Runs one step in a process of its own.
     fn step(&self, directory: &Path, step: Step) -> Result<Value> {
         let name = step.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        let mut process = Process::new(std::env::current_exe()?);
-        process.args(["store", "--step", &name, "--devices", &self.devices.to_string(), "--in-flight"]);
-        process.arg(self.in_flight.to_string()).arg("--dir").arg(directory);
-        if self.preallocate {
-            process.arg("--preallocate");
-        }
-        let mut child = process.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        let read = std::io::BufRead::read_line(
-            &mut std::io::BufReader::new(child.stdout.take().context("no output")?),
-            &mut line,
-        );
-        if step == Step::Restart {
-            child.kill()?;
-        }
-        let status = child.wait()?;
-        read?;
-        ensure!(step == Step::Restart || status.success(), "the step {name} ended with {status}");
-        serde_json::from_str(&line).with_context(|| format!("the step {name} reported {line:?}"))
+        let arguments = |process: &mut Process| {
+            process.args(["store", "--step", &name, "--devices", &self.devices.to_string(), "--in-flight"]);
+            process.arg(self.in_flight.to_string()).arg("--dir").arg(directory);
+            if self.preallocate {
+                process.arg("--preallocate");
+            }
+        };
+        steps::ask(arguments, step.end())
     }
 
     async fn load(&self, traces: Traces) -> Result<Value> {

@@ -6,14 +6,14 @@
 //! and syncs as many bytes in batches as large.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
+use std::process::Command as Process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 use identity::{
@@ -26,6 +26,7 @@ use prost::bytes::Bytes;
 use serde_json::{Value, json};
 use store::{Ledger as _, LogSettings, LogStore, SEGMENT_BYTES_DEFAULT, StoreSettings};
 
+use crate::steps::{self, End};
 use crate::store::births::{CERTIFICATE_BYTES, birth, create_order, station, traces_of};
 use crate::store::{bytes_below, peak_mib, rounded, status_mib};
 
@@ -63,6 +64,12 @@ enum Step {
     Restart,
 }
 
+impl Step {
+    fn end(self) -> End {
+        if self == Self::Restart { End::Killed } else { End::ByItself }
+    }
+}
+
 impl Years {
     pub(crate) fn run(self) -> Result<()> {
         let Some(step) = self.step else { return self.measure() };
@@ -73,13 +80,7 @@ impl Years {
                 Step::Restart => self.restart().await,
             }
         })?;
-        println!("{figures}");
-        std::io::stdout().flush()?;
-        // The parent process kills restarts.
-        if step == Step::Restart {
-            std::io::stdin().read_to_end(&mut Vec::new())?;
-        }
-        Ok(())
+        steps::tell(&figures, step.end())
     }
 
     fn measure(&self) -> Result<()> {
@@ -138,23 +139,15 @@ impl Years {
         Ok(())
     }
 
-    /// Runs one step in a process of its own; a restart is killed when it has reported.
+    /// Runs one step in a process of its own.
     fn step(&self, directory: &Path, step: Step, year: u64) -> Result<Value> {
         let name = step.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        let mut process = Process::new(std::env::current_exe()?);
-        process.args(["years", "--step", &name, "--year", &year.to_string()]);
-        process.args(["--devices", &self.devices.to_string(), "--renewals", &self.renewals.to_string()]);
-        process.args(["--in-flight", &self.in_flight.to_string(), "--dir"]).arg(directory);
-        let mut child = process.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        let read = BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line);
-        if step == Step::Restart {
-            child.kill()?;
-        }
-        let status = child.wait()?;
-        read?;
-        ensure!(step == Step::Restart || status.success(), "the step {name} ended with {status}");
-        serde_json::from_str(&line).with_context(|| format!("the step {name} reported {line:?}"))
+        let arguments = |process: &mut Process| {
+            process.args(["years", "--step", &name, "--year", &year.to_string()]);
+            process.args(["--devices", &self.devices.to_string(), "--renewals", &self.renewals.to_string()]);
+            process.args(["--in-flight", &self.in_flight.to_string(), "--dir"]).arg(directory);
+        };
+        steps::ask(arguments, step.end())
     }
 
     async fn pass_a_year(&self) -> Result<Value> {

@@ -50,7 +50,7 @@ pub(super) async fn run(arguments: FinishArguments, console: &Console) -> Result
     let stand_in = DeviceId { product: product.clone(), serial: plan::stand_in()? };
     if !arguments.output.json {
         let units = count(waiting, "unit");
-        console.complain(&format!("{work_order}: {units} to finish; insert them in any order"));
+        console.complain(&format!("{work_order}: {units} to finish; insert them in any order. Those that have left fetch theirs at first boot: Ctrl-C ends without them"));
     }
     let job = Job {
         mode: Mode::Device,
