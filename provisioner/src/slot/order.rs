@@ -12,13 +12,16 @@ use crate::session::Outcome;
 /// act on the next unit, which is told nothing.
 #[derive(Debug, Default)]
 pub(crate) struct OrderWatch {
-    asked: Mutex<Option<Instant>>,
+    asked: Mutex<Option<Answered>>,
 }
+
+/// What the CA said last: whether units can be made.
+type Answered = (Instant, Result<(), Outcome>);
 
 /// Held while the CA is asked.
 pub(super) struct Asking<'a> {
     begun: Instant,
-    asked: MutexGuard<'a, Option<Instant>>,
+    asked: MutexGuard<'a, Option<Answered>>,
 }
 
 impl OrderWatch {
@@ -32,14 +35,16 @@ impl OrderWatch {
 }
 
 impl Asking<'_> {
-    /// Whether another slot has asked while this one waited, or shortly before.
-    pub(super) fn is_known(&self) -> bool {
-        self.asked.is_some_and(|at| at >= self.begun || at.elapsed() < INTERVAL)
+    /// What another slot was told while this one waited, or shortly before. A fault is only shared with those
+    /// that have waited.
+    pub(super) fn known(&self) -> Option<Result<(), Outcome>> {
+        let (at, answer) = self.asked.as_ref()?;
+        let is_known = *at >= self.begun || (answer.is_ok() && at.elapsed() < INTERVAL);
+        is_known.then(|| answer.clone())
     }
 
-    /// The CA has said that all is well.
-    pub(super) fn ends_well(mut self) {
-        *self.asked = Some(Instant::now());
+    pub(super) fn ends(mut self, answer: Result<(), Outcome>) {
+        *self.asked = Some((Instant::now(), answer));
     }
 }
 

@@ -6,6 +6,7 @@ use identity::{DeviceId, DeviceSerial, SerialNumber};
 use proto::v1::{self, Reason};
 
 use super::LineContext;
+use super::order::Asking;
 use crate::ca::CaError;
 use crate::journal::Record;
 use crate::mode::Mode;
@@ -45,8 +46,11 @@ impl LineContext {
         let is_ours = !progress.is_on_record() && self.stock.is_in_force(serial);
         let asking = if is_ours { Some(self.order.begin(&self.abort).await?) } else { None };
         let tell = Plan { assignment: self.telling(), certificate: None };
-        if asking.as_ref().is_some_and(|asking| asking.is_known() || self.ca.is_away()) {
+        if is_ours && self.ca.is_away() {
             return Ok(tell);
+        }
+        if let Some(known) = asking.as_ref().and_then(Asking::known) {
+            return known.map(|()| tell);
         }
         if self.stock.is_over(serial) {
             // Its reservation has ended before a unit was told it.
@@ -59,10 +63,15 @@ impl LineContext {
         self.tell(slot, &unit.device, true);
         let on_record = self.on_record(&unit.device).await;
         self.tell(slot, &unit.device, false);
-        let on_record = match on_record {
+        let on_record = match (on_record, asking.is_some()) {
             // It is made on its reservation.
-            Err(Outcome::CaUnreachable(_)) if is_ours && self.deferrals.are_allowed() => return Ok(tell),
-            on_record => on_record?,
+            (Err(Outcome::CaUnreachable(_)), true) if self.deferrals.are_allowed() => return Ok(tell),
+            (Err(outcome @ Outcome::CaUnreachable(_)), _) => {
+                // The slots that have waited do not wait for the CA once more, one after another.
+                asking.into_iter().for_each(|asking| asking.ends(Err(outcome.clone())));
+                return Err(outcome);
+            }
+            (on_record, _) => on_record?,
         };
         if is_ours && on_record.status == SerialStatus::Taken(Taken::Withdrawn, true) {
             self.unless_aborted(self.stock.withdrawn(serial)).await?;
@@ -89,7 +98,7 @@ impl LineContext {
             }
         }
         if let Some(asking) = asking {
-            asking.ends_well();
+            asking.ends(Ok(()));
         }
         Ok(Plan { assignment, certificate: on_record.certificate })
     }
