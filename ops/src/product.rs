@@ -34,7 +34,7 @@ async fn list(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Fai
 
 /// The CA keeps the first pause, and nothing of another: whoever pauses again is told of the first.
 async fn pause(product: &Product, remark: String, context: &mut Context<'_>) -> Result<(), Failure> {
-    // Nothing is on record of a product that has no orders; the CA says what it thinks of the name.
+    // Where the product cannot be read, the CA's answer to the pause says why.
     if let Some(known) = read(product, context).await.ok().filter(|known| known.paused) {
         if !context.output.is_json() {
             let told = ProductView::from(known.clone()).of_pause(PauseView::paused_already);

@@ -84,7 +84,11 @@ impl PauseView {
 
     /// For whoever pauses it again.
     pub(crate) fn paused_already(&self) -> String {
-        format!("is paused already, since {} by {}: {}", self.since(), self.paused_by, self.why())
+        let why = match self.why() {
+            "-" => String::new(),
+            why => format!(": {why}"),
+        };
+        format!("is paused already, since {} by {}{why}", self.since(), self.paused_by)
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {
