@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cli::{Complaint, Status};
 use diagnostics::causes;
+use proto::v1::Reason;
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -46,6 +47,24 @@ impl Failure {
             }
             _ => failure,
         }
+    }
+
+    /// A file that the command line names, and whose contents are part of the command, cannot be read.
+    pub(crate) fn named_file(path: impl AsRef<Path>, source: io::Error) -> Self {
+        let mut failure = Self::file(path, source);
+        failure.0.status = Status::Usage;
+        failure
+    }
+
+    /// A refusal for a reason of the CA, found before the CA was asked.
+    pub(crate) fn refused(reason: Reason, what: impl Into<String>) -> Self {
+        let name = reason.as_str_name();
+        let next = next_step(Some(name), Code::FailedPrecondition).map(str::to_owned);
+        Self(Complaint {
+            reason: Some(name.to_owned()),
+            next,
+            ..Complaint::new(PROGRAM, Status::Failed, what)
+        })
     }
 
     /// The result cannot be written. The command itself was carried out.

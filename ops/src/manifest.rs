@@ -13,7 +13,7 @@ pub(crate) fn read(
     column: Option<&str>,
 ) -> Result<Vec<DeviceSerial>, Failure> {
     let content =
-        cli::read_file(path, lists::LIST_BYTES_MAX).map_err(|source| Failure::file(path, source))?;
+        cli::read_file(path, lists::LIST_BYTES_MAX).map_err(|source| Failure::named_file(path, source))?;
     let refused = |what: String| {
         Failure::usage(format!("{}: {what}", path.display())).next("correct the file; no order was made")
     };
@@ -27,3 +27,16 @@ pub(crate) fn read(
 
 /// The most serial numbers of one order: `ManifestOutline.length` in the proto.
 const SERIALS_MAX: usize = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_that_is_not_there_is_wrong_usage() {
+        let home = tempfile::tempdir().unwrap();
+        let refused = read(&home.path().join("missing.csv"), &"cam-2".parse().unwrap(), None).unwrap_err();
+        assert_eq!(refused.0.status, cli::Status::Usage);
+        assert_eq!(refused.0.next.as_deref(), Some("correct the path"));
+    }
+}

@@ -78,7 +78,7 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
             "these serial numbers are spent for ever: give the units other ones; see `touchmark work-order reservation list --all`"
         }
         ReservationsOut => {
-            "let the stations return what they reserved, or withdraw it: `touchmark work-order reservation list`"
+            "see `touchmark work-order reservation list`; a run of the station without keep-reservation (`keep-reservation = false` and no --keep-reservation) returns them, or withdraw them: `touchmark work-order reservation withdraw RESERVATION --remark TEXT`"
         }
         TooManyReserved => {
             "return reserved units that are not used, or reconcile those that were made; the CA's `station-units-max` says how many may be out"
@@ -87,7 +87,7 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
             "another station, or another order, has this serial number: see `touchmark work-order reservation list`"
         }
         CertificateNotYetIssued => {
-            "let the station that made the unit reconcile; the unit asks again by itself"
+            "let the station that made the unit reconcile; the unit asks again by itself; a unit that was refused then never gets one: make it again"
         }
         DeferralNotAllowed => {
             "compare the station's clock with the CA's, and the serial number with `touchmark work-order reservation list --all`"
@@ -103,13 +103,13 @@ fn of_reason(reason: Reason) -> Option<&'static str> {
         }
         UnitGivenUp => "this serial number is spent for ever: give the unit another one",
         ProductPaused => {
-            "`touchmark product show PRODUCT` says why; `touchmark product resume PRODUCT` lets it go on"
+            "`touchmark product list` says which, since when and why; `touchmark product resume PRODUCT --remark TEXT` lets it go on"
         }
         BrokenGenerator => {
-            "stop the line: see `touchmark product show PRODUCT` and docs/operations/broken-generator.md"
+            "stop the line: see `touchmark product list`, then `touchmark product show PRODUCT` and docs/operations/broken-generator.md"
         }
         ProductNotFound => "compare its name with `touchmark product list`",
-        ProductNotPaused => "look again with `touchmark product show PRODUCT`",
+        ProductNotPaused => "`touchmark product list` says which products are paused",
         WorkOrderPaused => "`touchmark work-order resume ID` lets it go on",
         WorkOrderClosed => "a closed order stays closed: make another with `touchmark work-order create`",
         WorkOrderNotYetOpen => "wait until its window opens: `touchmark work-order show ID` says when",

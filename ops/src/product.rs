@@ -9,7 +9,7 @@ use crate::confirmation::confirm_name;
 use crate::failure::Failure;
 use crate::paging;
 use crate::table::{Column, always, short, spare};
-use crate::view::ProductView;
+use crate::view::{PauseView, ProductView};
 
 pub(crate) async fn run(command: ProductCommand, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
@@ -18,11 +18,7 @@ pub(crate) async fn run(command: ProductCommand, context: &mut Context<'_>) -> R
             let product = read(&name, context).await?;
             print(product, context)
         }
-        ProductCommand::Pause { product, remark } => {
-            let request = wire::PauseProductRequest { product: product.name.to_string(), remark };
-            let product = context.connection.products().await?.pause(request).await?.into_inner();
-            print(product, context)
-        }
+        ProductCommand::Pause { product, remark } => pause(&product.name, remark, context).await,
         ProductCommand::Resume { product, remark, yes } => resume(&product.name, remark, yes, context).await,
     }
 }
@@ -34,6 +30,21 @@ async fn list(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Fai
         Ok((answer.products, answer.next_cursor))
     };
     paging::print(COLUMNS, page, context.output, ask).await
+}
+
+/// The CA keeps the first pause, and nothing of another: whoever pauses again is told of the first.
+async fn pause(product: &Product, remark: String, context: &mut Context<'_>) -> Result<(), Failure> {
+    // Where the product cannot be read, the CA's answer to the pause says why.
+    if let Some(known) = read(product, context).await.ok().filter(|known| known.paused) {
+        if !context.output.is_json() {
+            let told = ProductView::from(known.clone()).of_pause(PauseView::paused_already);
+            context.output.note(&format!("{product} {told}. Nothing was changed; this remark is not kept."));
+        }
+        return print(known, context);
+    }
+    let request = wire::PauseProductRequest { product: product.to_string(), remark };
+    let product = context.connection.products().await?.pause(request).await?.into_inner();
+    print(product, context)
 }
 
 /// Of the pause that goes on. One that has ended is in the JSON, and in `product show`.
@@ -54,6 +65,9 @@ async fn resume(
     let known = read(product, context).await?;
     let Some(pause) = known.last_pause.as_ref().filter(|_| known.paused).map(|pause| pause.ledger_entry)
     else {
+        if !context.output.is_json() {
+            context.output.note(&format!("{product} is not paused: there is nothing to resume"));
+        }
         return print(known, context);
     };
     if !context.output.is_json() {

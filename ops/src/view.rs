@@ -10,7 +10,7 @@ mod work_order;
 pub(crate) use alarm::AlarmView;
 pub(crate) use certificate::CertificateView;
 pub(crate) use device::DeviceView;
-pub(crate) use product::ProductView;
+pub(crate) use product::{PauseView, ProductView};
 pub(crate) use reservation::ReservationView;
 pub(crate) use work_order::WorkOrderView;
 

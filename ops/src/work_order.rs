@@ -1,25 +1,23 @@
 //! `touchmark work-order …`
 
+mod close;
 mod closing;
 mod give_up;
 mod reservation;
+mod unfinished;
 mod upload;
 mod verification;
-
-use std::path::PathBuf;
 
 use cli::count;
 use identity::{Clock, DeviceSerial, Principal, PrincipalName, Role, SystemClock};
 use proto::v1::{self as wire, create_work_order_request};
-use serde::Serialize;
 
 use crate::arguments::{PageArguments, WorkOrderArgument, WorkOrderCommand, WorkOrderTerms};
-use crate::confirmation::confirm_name;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::{Column, always, spare};
-use crate::view::{WorkOrderView, device_name};
+use crate::view::WorkOrderView;
 use crate::{Context, certificate, manifest, paging, request_id, timestamp};
 
 pub(crate) async fn run(command: WorkOrderCommand, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -37,8 +35,8 @@ pub(crate) async fn run(command: WorkOrderCommand, context: &mut Context<'_>) ->
             let request = wire::ResumeWorkOrderRequest { id };
             show(context.connection.work_orders().await?.resume(request).await?.into_inner(), context.output)
         }
-        WorkOrderCommand::Close { order, yes, report } => close(order.id, yes, report, context).await,
-        WorkOrderCommand::Report { order, out } => report(&order.id, out, context).await,
+        WorkOrderCommand::Close { order, yes, report } => close::run(order.id, yes, report, context).await,
+        WorkOrderCommand::Report { order, out } => close::report(&order.id, out, context).await,
         WorkOrderCommand::GiveUp { order, serials, remark, confirm } => {
             give_up::run(order.id, serials, remark, confirm, context).await
         }
@@ -215,73 +213,6 @@ const COLUMNS: &[Column<WorkOrderView>] = &[
 
 fn show(order: wire::WorkOrder, output: &mut Output) -> Result<(), Failure> {
     output.one(&WorkOrderView::from(order), WorkOrderView::to_text)
-}
-
-async fn close(
-    id: String,
-    yes: bool,
-    report: Option<PathBuf>,
-    context: &mut Context<'_>,
-) -> Result<(), Failure> {
-    let directory = report.unwrap_or_else(|| report_directory(&id));
-    closing::check_free(&directory)?;
-    // An order that does not exist is reported before the confirmation.
-    let order = read(&id, &context.connection).await?;
-    let left = order.units_left();
-    confirm_name(&id, &format!("close {id} for ever ({} not made)", count(left, "unit")), yes)?;
-    let answer = context
-        .connection
-        .work_orders()
-        .await?
-        .close(wire::CloseWorkOrderRequest { id: id.clone() })
-        .await?
-        .into_inner();
-    let report = ClosingReport {
-        work_order: answer.work_order.unwrap_or_default().into(),
-        unaccounted: answer.unaccounted.iter().map(device_name).collect(),
-        unaccounted_count: answer.unaccounted_count,
-        report: None,
-    };
-    // The order is closed; whatever becomes of the report, its result is printed.
-    let written = closing::write(&id, &directory, context).await;
-    let (written, failed) = match written {
-        Ok(written) => (Some(written), None),
-        Err(failure) => (None, Some(failure)),
-    };
-    let report = ClosingReport { report: written, ..report };
-    context.output.one(&report, |report| {
-        let mut text = report.work_order.to_text();
-        text.push_str(&match report.unaccounted_count {
-            0 => "\nEvery unit with a certificate was confirmed or scrapped.".to_owned(),
-            count => format!(
-                "\n{} with a certificate, neither confirmed nor scrapped:\n  {}",
-                cli::count(count, "unit"),
-                report.unaccounted.join("\n  ")
-            ),
-        });
-        text.extend(report.report.iter().map(|written| format!("\n\n{}", written.to_text())));
-        text
-    })?;
-    failed.map_or(Ok(()), |failure| Err(failure.of_report(&id)))
-}
-
-async fn report(id: &str, out: Option<PathBuf>, context: &mut Context<'_>) -> Result<(), Failure> {
-    let directory = out.unwrap_or_else(|| report_directory(id));
-    let written = closing::write(id, &directory, context).await?;
-    context.output.one(&written, closing::Written::to_text)
-}
-
-/// Where the report goes unless another directory is named.
-fn report_directory(id: &str) -> PathBuf {
-    PathBuf::from(format!("closing-{id}"))
-}
-
-#[derive(Debug, Serialize)]
-struct ClosingReport {
-    work_order: WorkOrderView,
-    unaccounted: Vec<String>,
-    unaccounted_count: u64,
-    report: Option<closing::Written>,
 }
 
 /// One lost connection is usual; more are reported.

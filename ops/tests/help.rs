@@ -19,6 +19,8 @@ fn the_help_of_every_command_is_as_committed() {
         "work-order pause",
         "work-order resume",
         "work-order close",
+        "work-order report",
+        "work-order give-up",
         "work-order reservation",
         "work-order reservation list",
         "work-order reservation withdraw",

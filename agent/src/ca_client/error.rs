@@ -75,9 +75,10 @@ pub enum ObtainError {
         /// When the one in use ends, RFC 3339.
         in_use: String,
     },
-    /// The run took longer than it was allowed. The text is the last error before: ` (last: …)`, or empty.
+    /// The run took longer than it was allowed. The text is the last error before: ` (last: …)`, or empty; with
+    /// what the CA refused then, if it did.
     #[error("not done within {}{}", humantime::format_duration(*.0), .1)]
-    NotInTime(Duration, String),
+    NotInTime(Duration, String, Option<Refusal>),
 }
 
 impl ObtainError {
@@ -110,6 +111,7 @@ impl ObtainError {
             Self::NotAccepted { .. } => Some(RETURN),
             Self::Refused { refusal, .. } => Some(refusal.next_step()),
             Self::Answer(_) | Self::AnswerMalformed { .. } => Some("report it to the CA's operator"),
+            Self::NotInTime(_, _, Some(refusal @ Refusal::NotYetIssued)) => Some(refusal.next_step()),
             Self::NotInTime { .. } => Some("run it again, it goes on from here"),
             Self::Key(_) => Some("`touchmark-agent doctor` says what is wrong with the key"),
             Self::Overtaken { .. } => Some("run it again: the unit asks for another"),

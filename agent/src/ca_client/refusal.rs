@@ -177,7 +177,7 @@ impl Refusal {
                 "the CA's clock is wrong, and the unit goes on by itself when it is right again; the CA's operator sees it in touchmark doctor"
             }
             Self::NotYetIssued => {
-                "the factory was offline when it made the unit, and has not handed its request in yet: the unit asks again by itself; if it waits for days, ask its maker"
+                "`touchmark-station reconcile` may not have run yet at the station that made the unit: run it again after that; a unit whose certificate was refused there never gets one and must be made again"
             }
             Self::Copied => {
                 "this state directory is a copy of another's, or was restored from an old backup; return the unit"

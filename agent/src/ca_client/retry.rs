@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::ObtainError;
+use super::{ObtainError, Refusal};
 
 /// How long and how often to try.
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +46,12 @@ pub(crate) struct Attempts {
 struct Shared {
     generator: StdRng,
     last: String,
+    refused: Option<Refusal>,
 }
 
 impl Attempts {
     pub(crate) fn new(generator: StdRng, policy: RetryPolicy) -> Self {
-        Self { policy, shared: Mutex::new(Shared { generator, last: String::new() }) }
+        Self { policy, shared: Mutex::new(Shared { generator, last: String::new(), refused: None }) }
     }
 
     /// Runs `attempt` until it is done or fails for good.
@@ -68,7 +69,12 @@ impl Attempts {
             })
             .notify(|error, pause| {
                 warn!(pause_ms = pause.as_millis(), "trying again: {}", error_chain(error));
-                self.shared.lock().last = format!(" (last: {})", error_chain(error));
+                let mut shared = self.shared.lock();
+                shared.last = format!(" (last: {})", error_chain(error));
+                shared.refused = match error {
+                    ObtainError::Refused { refusal, .. } => Some(*refusal),
+                    _ => None,
+                };
             })
             .await
     }
@@ -80,8 +86,9 @@ impl Attempts {
     ) -> Result<T, ObtainError> {
         let deadline = self.policy.deadline;
         timeout(deadline, run).await.unwrap_or_else(|_| {
-            let last = std::mem::take(&mut self.shared.lock().last);
-            Err(ObtainError::NotInTime(deadline, last))
+            let mut shared = self.shared.lock();
+            let last = std::mem::take(&mut shared.last);
+            Err(ObtainError::NotInTime(deadline, last, shared.refused))
         })
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use identity::{DeviceId, Principal, PrincipalName};
+use identity::{DeviceId, Principal};
 use ledger::{Clash, EntryNumber, WorkOrderId, WorkOrderTerms};
 
-use crate::{Gaps, Totals};
+use crate::{Gaps, Place, Totals};
 
 /// The whole order, as of the entry that closed it.
 #[derive(Debug, Clone)]
@@ -50,11 +50,11 @@ pub struct Period {
     pub closed_at: SystemTime,
 }
 
-/// The units of one station in one shift.
+/// The units of one place in one shift.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Who asked for the certificate, or held the reservation; `None`: more groups than a report has.
-    pub station: Option<PrincipalName>,
+    /// Who asked for the certificate, held the reservation, or gave the serial number up.
+    pub station: Place,
     /// In the station's word; empty: it did not say.
     pub shift: String,
     /// Units by outcome.

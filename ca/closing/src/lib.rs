@@ -7,6 +7,7 @@
 mod facts;
 mod gaps;
 mod outcome;
+mod place;
 mod report;
 mod row;
 mod survey;
@@ -16,6 +17,7 @@ mod write;
 pub use facts::{DUPLICATES_LISTED_MAX, Duplicate, Facts, Group, Period};
 pub use gaps::{GAPS_LISTED_MAX, Gap, Gaps};
 pub use outcome::{Outcome, Totals};
+pub use place::Place;
 pub use report::{Form, Report};
 pub use row::Row;
 pub use survey::Survey;

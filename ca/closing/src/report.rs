@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use identity::{DeviceId, DeviceSerial};
 use ledger::{Entry, EntryNumber, Event};
 
-use crate::survey::station;
+use crate::place::{Place, operator as operator_of};
 use crate::units::{Unit, Units};
 use crate::write::{Csv, Json, Manifest, Page, Registration};
 use crate::{Facts, Outcome, Row, Survey};
@@ -79,6 +79,7 @@ impl Report {
         needed: Option<&Entry>,
         mut write: impl FnMut(&mut Self, &Row<'_>),
     ) {
+        let place = Place::of(entry);
         match &entry.event {
             Event::BirthIssued { device, certificate, made_at, shift, operator, .. } => {
                 let Some(unit) = self.born_here(entry).copied() else { return };
@@ -89,7 +90,7 @@ impl Report {
                     issued_at: Some(entry.at),
                     made_at: *made_at,
                     finished_at: unit.changed.map(|_| at(unit.changed_ms)),
-                    station: station(entry),
+                    station: Some(&place),
                     shift,
                     operator,
                     reworks: unit.reworks,
@@ -112,8 +113,8 @@ impl Report {
             {
                 let row = Row {
                     outcome: Outcome::GivenUp,
-                    station: station(entry),
-                    operator,
+                    station: Some(&place),
+                    operator: operator_of(entry, operator),
                     reason,
                     ..withdrawn(device, entry)
                 };
@@ -125,7 +126,7 @@ impl Report {
                 let row = Row {
                     outcome: Outcome::Refused,
                     made_at: Some(refused.made_at),
-                    station: station(entry),
+                    station: Some(&place),
                     reason: refused.flaw.as_str(),
                     ..withdrawn(device, entry)
                 };

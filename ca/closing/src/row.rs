@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use identity::{DeviceId, PrincipalName};
+use identity::DeviceId;
 use ledger::SignedCertificate;
 
-use crate::Outcome;
+use crate::{Outcome, Place};
 
 /// One unit, as all forms write it.
 #[derive(Debug, Clone)]
@@ -22,11 +22,12 @@ pub struct Row<'a> {
     pub made_at: Option<SystemTime>,
     /// When it was confirmed, scrapped, withdrawn, refused or given up.
     pub finished_at: Option<SystemTime>,
-    /// The station that asked for the certificate, or held the reservation.
-    pub station: Option<&'a PrincipalName>,
+    /// Who asked for the certificate, or gave the serial number up; `None`: neither happened.
+    pub station: Option<&'a Place>,
     /// In the station's word; empty: it did not say.
     pub shift: &'a str,
-    /// Who made it, in the station's word; empty: it did not say.
+    /// Who made it or gave it up, in the station's word, or the name of the office's operator; empty: it was
+    /// not said.
     pub operator: &'a str,
     /// Certificates that it had before.
     pub reworks: u16,

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use identity::{DeviceId, Principal, PrincipalName, Role};
+use identity::{DeviceId, Principal};
 use ledger::{Entry, Event, Holder, ReservationId, Serials, WorkOrderId, WorkOrderTerms};
 
 use crate::facts::DUPLICATES_LISTED_MAX;
 use crate::units::Units;
-use crate::{Duplicate, Facts, Gaps, Group, Outcome, Period, Totals};
+use crate::{Duplicate, Facts, Gaps, Group, Outcome, Period, Place, Totals};
 
 /// Counts the units of one order.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Survey {
             Event::BirthIssued { work_order, device, shift, made_at, .. }
                 if *work_order == self.work_order =>
             {
-                let group = self.groups.of(station(entry), shift);
+                let group = self.groups.of(Place::of(entry), shift);
                 let outcome = if made_at.is_some() { Outcome::Deferred } else { Outcome::Unaccounted };
                 self.units.bear(device.serial.as_str(), outcome, group, entry.number);
             }
@@ -75,17 +75,17 @@ impl Survey {
                 }
             }
             Event::UnitGivenUp { work_order, device, .. } if *work_order == self.work_order => {
-                let group = self.groups.of(station(entry), "");
+                let group = self.groups.of(Place::of(entry), "");
                 self.units.bear(device.serial.as_str(), Outcome::GivenUp, group, entry.number);
                 self.finish_unit(device, Outcome::GivenUp, entry);
             }
             Event::DeferralRefused { work_order, device, .. } if *work_order == self.work_order => {
-                let group = self.groups.of(station(entry), "");
+                let group = self.groups.of(Place::of(entry), "");
                 self.units.bear(device.serial.as_str(), Outcome::Refused, group, entry.number);
                 self.finish_unit(device, Outcome::Refused, entry);
             }
             Event::UnitsReserved { work_order, reservation, .. } if *work_order == self.work_order => {
-                let group = self.groups.of(station(entry), "");
+                let group = self.groups.of(Place::of(entry), "");
                 self.reservations.insert(*reservation, group);
             }
             Event::ReservationWithdrawn { reservation, serials } => {
@@ -169,18 +169,19 @@ impl Survey {
 /// Stations and shifts, each with an index.
 #[derive(Debug, Default)]
 struct Groups {
-    indexes: BTreeMap<(Option<PrincipalName>, String), u16>,
+    indexes: BTreeMap<(Place, String), u16>,
     groups: Vec<Group>,
 }
 
 impl Groups {
-    fn of(&mut self, station: Option<&PrincipalName>, shift: &str) -> u16 {
-        let key = (station.cloned(), shift.to_owned());
+    fn of(&mut self, station: Place, shift: &str) -> u16 {
+        let key = (station, shift.to_owned());
         if let Some(index) = self.indexes.get(&key) {
             return *index;
         }
         // A station says what it likes: more shifts than a factory has share a line without a name.
-        let (station, shift) = if self.groups.len() < GROUPS_MAX { key } else { (None, String::new()) };
+        let (station, shift) =
+            if self.groups.len() < GROUPS_MAX { key } else { (Place::Others, String::new()) };
         let index = u16::try_from(self.groups.len()).unwrap_or(u16::MAX);
         let index = *self.indexes.entry((station.clone(), shift.clone())).or_insert(index);
         if usize::from(index) == self.groups.len() {
@@ -201,13 +202,6 @@ impl Groups {
         groups.retain(|group| group.totals.sum() > 0);
         groups.sort_by(|one, other| (&one.station, &one.shift).cmp(&(&other.station, &other.shift)));
         groups
-    }
-}
-
-pub(crate) fn station(entry: &Entry) -> Option<&PrincipalName> {
-    match &entry.principal {
-        Some(Principal::Named { role: Role::Station, name }) => Some(name),
-        _ => None,
     }
 }
 
@@ -234,14 +228,15 @@ mod tests {
     #[test]
     fn a_station_that_names_a_new_shift_for_each_unit_does_not_fill_the_report() {
         let mut groups = Groups::default();
-        let station: PrincipalName = "line-1".parse().unwrap();
+        let station = Place::Station("line-1".parse().unwrap());
         for number in 0..3 * GROUPS_MAX {
-            let group = groups.of(Some(&station), &number.to_string());
+            let group = groups.of(station.clone(), &number.to_string());
             groups.add(group, Outcome::Passed);
         }
         let groups = groups.sorted();
         assert_eq!(groups.len(), GROUPS_MAX + 1);
         assert_eq!(groups.iter().map(|group| group.totals.sum()).sum::<u64>(), 3 * GROUPS_MAX as u64);
-        assert!(groups[0].station.is_none() && groups[0].totals.sum() == 2 * GROUPS_MAX as u64);
+        let rest = groups.last().unwrap();
+        assert_eq!((&rest.station, rest.totals.sum()), (&Place::Others, 2 * GROUPS_MAX as u64));
     }
 }

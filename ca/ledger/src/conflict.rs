@@ -24,19 +24,19 @@ pub enum Conflict {
     #[error("there is no work order {0}")]
     NoSuchWorkOrder(WorkOrderId),
     /// `WORK_ORDER_EXHAUSTED`. The quantity is all that the order allows, not what is left.
-    #[error("work order {work_order} allows {quantity} units, and all are issued, reserved or withdrawn")]
+    #[error("work order {work_order} allows {}, and all are issued, reserved or withdrawn", counted(*.quantity))]
     WorkOrderExhausted { work_order: WorkOrderId, quantity: u64 },
     /// `WORK_ORDER_EXHAUSTED`: the quota is not spent, but other orders have used up the serial numbers.
     #[error("work order {0} has no free serial number left")]
     NoFreeSerial(WorkOrderId),
     /// `RESERVATIONS_OUT`: they must come home or be withdrawn first.
-    #[error("stations have {units} units of work order {work_order} reserved that did not come home")]
+    #[error("stations have {} of work order {work_order} reserved that did not come home", counted(*.units))]
     ReservationsOut { work_order: WorkOrderId, units: u64 },
     /// `RESERVATION_NOT_FOUND`; also what a station sees of another station's reservation.
     #[error("there is no reservation {0}")]
     NoSuchReservation(ReservationId),
     /// `TOO_MANY_RESERVED`.
-    #[error("a station may have {units_max} units reserved at a time, and as many are out")]
+    #[error("a station may have {} reserved at a time, and as many are out", counted(*.units_max))]
     TooManyReserved { units_max: u64 },
     /// `UNIT_RESERVED`: by another station, or under another order.
     #[error("the serial number of {0} is in another reservation")]
@@ -229,6 +229,10 @@ pub enum Conflict {
     /// `ISSUER_EXISTS`.
     #[error("this issuer is on record")]
     IssuerExists,
+}
+
+fn counted(units: u64) -> String {
+    if units == 1 { "1 unit".to_owned() } else { format!("{units} units") }
 }
 
 fn other_unit(other: &Option<DeviceId>) -> String {

@@ -82,8 +82,9 @@ impl Made {
         text += &format!(
             "\nWARNING: the issuers' keys are in files, as safe as this machine and no safer.\n\
              \x20 {passphrase} opens them: keep a copy elsewhere, and never beside a copy of {dir}.\n\
-             \x20 {root_key} is needed only for new issuers: take it offline now, for example onto two USB sticks\n\
-             \x20 that lie in two safes, and remove it here. Serving does not need it.\n\
+             \x20 {root_key} is needed only for new issuers, and for\n\
+             \x20 `touchmark-ca root-crl` and `touchmark-ca document-signer`: take it offline now, for example onto two USB\n\
+             \x20 sticks that lie in two safes, and remove it here. Serving does not need it.\n\
              \x20 {operator}/key.pem lets its holder do everything an operator may do.\n"
         );
         if self.public_url.is_none() {

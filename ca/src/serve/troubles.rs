@@ -103,7 +103,7 @@ const LISTINGS_NEXT: &str = "see docs/operations/projection-rebuild.md";
 const FORK_NEXT: &str = "see `touchmark device forks` (docs/operations/fork-alarm.md)";
 const KEYS_NEXT: &str = "see `touchmark device duplicates` (docs/operations/blocked-keys.md)";
 const PRIMES_NEXT: &str = "see `touchmark device duplicates` (docs/operations/broken-generator.md)";
-const PAUSED_NEXT: &str = "see `touchmark product show PRODUCT` (docs/operations/broken-generator.md)";
+const PAUSED_NEXT: &str = "`touchmark product list` says which and why (docs/operations/broken-generator.md)";
 const FAULT_NEXT: &str = "read the CA's log and report it";
 const LOG_NEXT: &str =
     "the log's disk is full, or its reader is stalled or gone: look at the journal or the file";

@@ -32,7 +32,8 @@ pub(crate) enum WorkOrderCommand {
     /// End the order for ever; writes the closing report
     ///
     /// It cannot be opened again. It is refused while stations have reserved units out. It asks for the
-    /// order's id on a terminal; use --yes elsewhere. The report has a page to print, all units as JSON and
+    /// order's id on a terminal; use --yes elsewhere. Of an order that is closed already, only the report is
+    /// written again. The report has a page to print, all units as JSON and
     /// CSV, and two forms for clouds; each has a signature that openssl verifies with the command that is
     /// printed.
     #[command(after_help = SEE_STATUSES)]
@@ -58,8 +59,9 @@ pub(crate) enum WorkOrderCommand {
     /// Give up serial numbers for which no unit got a certificate, for ever
     ///
     /// They stay spent from the order's quota, and no unit ever gets them, also if a station has reserved
-    /// them: a unit that it made offline is then refused. It asks for the number of serial numbers, on a
-    /// terminal or with --confirm.
+    /// them: a unit that it made offline is then refused. None is given up if one of them has a certificate
+    /// or does not fit the order's pattern; whether a manifest has it is known when its turn comes. It asks
+    /// for the number of serial numbers, on a terminal or with --confirm.
     #[command(after_help = SEE_STATUSES)]
     GiveUp {
         #[command(flatten)]

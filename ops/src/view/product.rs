@@ -82,6 +82,15 @@ impl PauseView {
         self.evidence.as_ref().map_or_else(|| self.remark.as_deref().unwrap_or("-"), |found| found.kind)
     }
 
+    /// For whoever pauses it again.
+    pub(crate) fn paused_already(&self) -> String {
+        let why = match self.why() {
+            "-" => String::new(),
+            why => format!(": {why}"),
+        };
+        format!("is paused already, since {} by {}{why}", self.since(), self.paused_by)
+    }
+
     fn facts(&self) -> Vec<(&'static str, String)> {
         let (at, remark) = (self.since(), remark(self.remark.as_ref()));
         let mut facts = match &self.evidence {
@@ -110,3 +119,17 @@ const WHAT_TO_DO: &str = "
 Treat the private keys of both units as known to others. Find out why the random generator repeats itself, and
 correct the firmware or the fixture, before the product is resumed; `touchmark device duplicates` lists what
 else was found (docs/operations/broken-generator.md).";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_pauses_again_is_told_since_when_by_whom_and_why() {
+        let paused_at = Some(prost_types::Timestamp { seconds: 1_795_852_800, nanos: 0 });
+        let (paused_by, remark) = ("operator:ada".to_owned(), "bad fixture".to_owned());
+        let pause = wire::ProductPause { paused_at, paused_by, remark, ..Default::default() };
+        let told = PauseView::from(pause).paused_already();
+        assert_eq!(told, "is paused already, since 2026-11-28T08:00:00Z by operator:ada: bad fixture");
+    }
+}

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::verification;
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::{Context as Command, files, timestamp};
 
 /// A report that was written.
@@ -167,20 +168,29 @@ impl Drop for Incoming {
 impl Written {
     pub(super) fn to_text(&self) -> String {
         format!(
-            "Report in {}: print report.html; the others are for programs.\nTo verify it, in that directory:\n  {}",
+            "Report in {}: print report.html; the others are for programs.\nTo verify it, in that directory:",
             self.directory.display(),
-            self.verify.join("\n  ")
         )
+    }
+
+    /// Behind the text, each on one line whatever the terminal is: they are pasted.
+    pub(super) fn print_commands(&self, output: &mut Output) -> Result<(), Failure> {
+        if output.is_json() {
+            return Ok(());
+        }
+        self.verify.iter().try_for_each(|command| output.line(command))
     }
 }
 
 const FILES: [(ClosingReportForm, &str); 5] = [
-    (ClosingReportForm::Json, "report.json"),
+    (ClosingReportForm::Json, JSON_FILE),
     (ClosingReportForm::Csv, "units.csv"),
     (ClosingReportForm::Page, "report.html"),
     (ClosingReportForm::AwsRegistration, "aws-registration.ndjson"),
     (ClosingReportForm::Manifest, verification::MANIFEST_FILE),
 ];
+
+pub(super) const JSON_FILE: &str = "report.json";
 
 /// The certificate whose key signed.
 const SIGNER_FILE: &str = "signer.pem";

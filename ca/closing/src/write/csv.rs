@@ -1,6 +1,6 @@
 //! All units as comma-separated values (RFC 4180), UTF-8.
 
-use crate::Row;
+use crate::{Place, Row};
 
 use super::time;
 
@@ -23,7 +23,7 @@ impl Csv {
             time(row.issued_at),
             time(row.made_at),
             time(row.finished_at),
-            row.station.map(ToString::to_string).unwrap_or_default(),
+            row.station.and_then(Place::word).unwrap_or_default(),
             row.shift.to_owned(),
             row.operator.to_owned(),
             row.reworks.to_string(),

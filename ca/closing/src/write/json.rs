@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Duplicate, Facts, Gap, Group, Outcome, Row, Totals};
+use crate::{Duplicate, Facts, Gap, Group, Outcome, Place, Row, Totals};
 
 use super::time;
 
@@ -66,7 +66,7 @@ fn totals(totals: &Totals) -> Value {
 
 fn group(group: &Group) -> Value {
     json!({
-        "station": group.station.as_ref().map(ToString::to_string),
+        "station": group.station.word(),
         "shift": group.shift,
         "totals": totals(&group.totals),
     })
@@ -95,7 +95,7 @@ fn unit(row: &Row<'_>) -> Value {
         "issued_at": or_null(time(row.issued_at)),
         "made_at": or_null(time(row.made_at)),
         "finished_at": or_null(time(row.finished_at)),
-        "station": row.station.map(ToString::to_string),
+        "station": row.station.and_then(Place::word),
         "shift": row.shift,
         "operator": row.operator,
         "reworks": row.reworks,

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter, Result, Write};
 use std::time::SystemTime;
 
-use crate::{Facts, Group, Outcome, Row};
+use crate::{Facts, Group, Outcome, Place, Row};
 
 #[derive(Debug, Default)]
 pub(crate) struct Page {
@@ -37,7 +37,7 @@ impl Page {
             serial: row.device.serial.to_string(),
             outcome: row.outcome,
             certificate: row.certificate.map(|it| it.serial_number.to_string()).unwrap_or_default(),
-            station: row.station.map(ToString::to_string).unwrap_or_default(),
+            station: row.station.and_then(Place::word).unwrap_or_default(),
             shift: row.shift.to_owned(),
             operator: row.operator.to_owned(),
             at: people(row.finished_at.or(row.issued_at)),
@@ -118,7 +118,7 @@ fn order(facts: &Facts, out: &mut String) -> Result {
     writeln!(
         out,
         "</dl>\n<p class=\"note\">Made from entries {} to {} of the CA's ledger. Times are UTC, by the CA's clock; shift and operator \
-         are the station's word. Every unit is in the files beside this one; each file has a signature of its own.</p>",
+         are the station's word; (office) is an operator's command, with the name of the operator's credential. Every unit is in the files beside this one; each file has a signature of its own.</p>",
         period.created, period.closed
     )
 }
@@ -166,7 +166,7 @@ fn groups(facts: &Facts, out: &mut String) -> Result {
     table(out, &columns)?;
     for group in &facts.groups {
         let Group { station, shift, totals } = group;
-        let station = station.as_ref().map_or_else(|| "(others)".to_owned(), ToString::to_string);
+        let station = station.to_string();
         let shift = if shift.is_empty() { "-" } else { shift };
         let counts = Outcome::ALL.map(|outcome| totals.of(outcome).to_string());
         let cells: Vec<_> =
