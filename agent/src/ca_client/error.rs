@@ -75,8 +75,8 @@ pub enum ObtainError {
         /// When the one in use ends, RFC 3339.
         in_use: String,
     },
-    /// The run took longer than it was allowed. The text is the last error before: ` (last: …)`, or empty; with
-    /// what the CA refused then, if it did.
+    /// The run took longer than it was allowed. The text is the last error before: ` (last: …)`, or empty;
+    /// with what the CA refused then, if it did.
     #[error("not done within {}{}", humantime::format_duration(*.0), .1)]
     NotInTime(Duration, String, Option<Refusal>),
 }

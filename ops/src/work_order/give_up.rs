@@ -66,8 +66,8 @@ pub(super) async fn run(
     refused.map_or(Ok(()), Err)
 }
 
-/// Refuses all if one would be refused: what is given up before a mistyped one stays so for ever. Which serial
-/// numbers a manifest has, only the CA knows.
+/// Refuses all if one would be refused: what is given up before a mistyped one stays so for ever. Which
+/// serial numbers a manifest has, only the CA knows.
 async fn check(
     order: &wire::WorkOrder,
     wanted: &[DeviceSerial],

@@ -37,7 +37,8 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// A run of an order over a link, with units that are on the fixtures when they are begun. It has none yet.
+    /// A run of an order over a link, with units that are on the fixtures when they are begun. It has none
+    /// yet.
     pub(super) fn of(
         answer: &v1::GetWorkOrderResponse,
         product: Product,

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::session::Outcome;
 
-/// Shared by all slots, so that one of them asks for all, at most once a second: then a pause and a withdrawal
-/// act on the next unit, which is told nothing.
+/// Shared by all slots, so that one of them asks for all, at most once a second: then a pause and a
+/// withdrawal act on the next unit, which is told nothing.
 #[derive(Debug, Default)]
 pub(crate) struct OrderWatch {
     asked: Mutex<Option<Answered>>,
