@@ -170,6 +170,13 @@ impl Stock {
         self.shelf.lock().is_in_force(serial, self.clock.now())
     }
 
+    /// The reservation under which a new unit may be begun with this serial number.
+    pub(crate) fn in_force(&self, serial: &DeviceSerial) -> Option<String> {
+        let shelf = self.shelf.lock();
+        let is_in_force = shelf.is_in_force(serial, self.clock.now());
+        is_in_force.then(|| shelf.held.reservation_of(serial).map(str::to_owned))?
+    }
+
     /// Until when a unit with this serial number may be made; `None`: it is not reserved here.
     pub(crate) fn ends_at(&self, serial: &DeviceSerial) -> Option<SystemTime> {
         self.shelf.lock().held.ends_at(serial)

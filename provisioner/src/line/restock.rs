@@ -27,7 +27,10 @@ pub(super) async fn feed(shared: Arc<LineShared>) {
         match stock.take_block().await {
             Ok(()) => shared.tell_reserved().await,
             // The unit that is asked about next says so too.
-            Err(StockError::Ca(CaError::Unreachable(_))) if shared.context.deferrals.are_allowed() => {}
+            Err(StockError::Ca(CaError::Unreachable(_))) => tokio::select! {
+                () = shared.stop.cancelled() => return,
+                () = changed => {}
+            },
             Err(error) => {
                 let is_usual = error.refusal().is_some_and(Refusal::is_about_the_order);
                 if is_usual {

@@ -43,8 +43,12 @@ impl LineContext {
         progress: &mut UnitProgress,
     ) -> Result<Plan, Outcome> {
         let serial = &unit.device.serial;
-        let is_ours = !progress.is_on_record() && self.stock.is_in_force(serial);
-        let asking = if is_ours { Some(self.order.begin(&self.abort).await?) } else { None };
+        let reservation = self.stock.in_force(serial).filter(|_| !progress.is_on_record());
+        let is_ours = reservation.is_some();
+        let asking = match reservation {
+            Some(reservation) => Some(self.order.begin(reservation, &self.abort).await?),
+            None => None,
+        };
         let tell = Plan { assignment: self.telling(), certificate: None };
         if is_ours && self.ca.is_away() {
             return Ok(tell);

@@ -7,20 +7,20 @@
     reason = "a test"
 )]
 
+mod bench;
+mod reserved;
+
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::symlink;
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
+use bench::{Bench, LONG, SOON};
 use rand::Rng;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::{
-    CertificateAuthority, Credentials, Factory, Operator, OrderTerms, Process, Program, Seed, Station,
-    Terminal, eventually, json_lines,
+    Operator, Process, Program, Seed,
+    Terminal, json_lines,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,62 +193,6 @@ async fn a_unit_that_is_unplugged_in_the_middle_is_finished_when_it_is_scanned_a
     bench.counts(1, &["SN01 A"]).await;
     assert!(bench.printed().starts_with("1 passed, 0 failed in "), "{}", bench.printed());
     assert!(bench.report().contains("SN01 passed"), "{}", bench.report());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_keeps_units_in_hand_takes_a_further_block_while_people_scan() {
-    let bench = Bench::open(20).await;
-    bench.configure("keep-reservation = true\nreserve-units = 4\n");
-    let mut station = bench.at_the_terminal(&[]);
-    station.shows(SOON, "scan the serial number");
-    let reserved = async |units: u64| {
-        eventually(SOON, "so many units are reserved", async || {
-            (bench.factory.counts(&bench.order).await.reserved == units).then_some(())
-        })
-        .await;
-    };
-    reserved(4).await;
-    for (made, (serial, board)) in [("SN01", "A"), ("SN02", "B"), ("SN03", "C")].into_iter().enumerate() {
-        if made > 0 {
-            bench.take_away(1);
-        }
-        bench.insert(1, board);
-        station.type_in(format!("{serial}\n"));
-        bench.passed(made + 1).await;
-    }
-    // One of the first block, and another block.
-    reserved(5).await;
-    station.type_in("\x04");
-    assert_eq!(station.wait(SOON).code(), Some(0), "{}", station.shown());
-    reserved(5).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn scanned_units_are_made_on_their_reservation_when_the_ca_dies() {
-    let mut bench = Bench::open(20).await;
-    bench.configure("keep-reservation = true\nreserve-units = 6\noffline = \"allowed\"\nca-patience-s = 1\n");
-    let mut station = bench.at_the_terminal(&[]);
-    station.shows(SOON, "scan the serial number");
-    bench.insert(1, "A");
-    station.type_in("SN01\n");
-    bench.passed(1).await;
-    bench.authority.kill();
-    bench.exchange(1, "B");
-    station.type_in("SN02\n");
-    eventually(SOON, "the unit is deferred", async || {
-        bench.results().iter().any(|unit| unit["outcome"] == "deferred").then_some(())
-    })
-    .await;
-    station.type_in("SN20\n");
-    station.shows(SOON, "is not reserved for this station");
-    bench.authority.serve();
-    station.shows(SOON, "the CA answers again");
-    bench.exchange(1, "C");
-    station.type_in("SN20\n");
-    bench.passed(2).await;
-    station.type_in("\x04");
-    assert_eq!(station.wait(SOON).code(), Some(0), "{}", station.shown());
-    assert_eq!(bench.factory.counts(&bench.order).await.issued, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -431,180 +375,3 @@ async fn what_no_unit_can_have_caused_stops_a_waiting_line_at_once() {
     assert_eq!(station.wait(SOON).code(), Some(1), "{}", station.shown());
     bench.counts(0, &[]).await;
 }
-
-/// A CA, an order, a station, and fixtures into which boards are put: a link to the board's directory.
-struct Bench {
-    authority: CertificateAuthority,
-    factory: Factory,
-    station: Station,
-    order: String,
-    home: tempfile::TempDir,
-}
-
-impl Bench {
-    async fn open(quantity: u64) -> Self {
-        let authority = CertificateAuthority::start();
-        let home = tempfile::tempdir().unwrap();
-        let station = Station::set_up(&authority, "line-1", home.path()).await;
-        let factory = Factory::of(&authority);
-        let terms = OrderTerms { serials: "SN{01..50}".to_owned(), ..OrderTerms::new(quantity, &["line-1"]) };
-        let order = factory.order(terms).await;
-        let bench = Self { authority, factory, station, order, home };
-        for directory in ["fixtures", "boards"] {
-            std::fs::create_dir(bench.home.path().join(directory)).unwrap();
-        }
-        std::fs::write(bench.fixtures().join("fixture.sh"), FIXTURE).unwrap();
-        bench.configure("probe-interval-ms = 200\nanswer-timeout-ms = 500\n");
-        bench
-    }
-
-    async fn another_order(&self, serials: &str) -> String {
-        let terms = OrderTerms { serials: serials.to_owned(), ..OrderTerms::new(9, &["line-1"]) };
-        self.factory.order(terms).await
-    }
-
-    fn configure(&self, lines: &str) {
-        let path = self.station.directory().join("station.toml");
-        let text = std::fs::read_to_string(&path).unwrap() + lines;
-        std::fs::write(path, text).unwrap();
-    }
-
-    /// `provision` in a terminal, with the fixtures. Units are reported to a file beside the screen.
-    fn at_the_terminal(&self, more: &[&str]) -> Terminal {
-        let (script, agent) = (self.fixtures().join("fixture.sh"), Program::Agent.path());
-        let link = format!("exec:sh '{}' '{}' {{slot}}", script.display(), agent.display());
-        let mut command = self.station.command("provision");
-        command.args(["--work-order", &self.order, "--link", &link]).args(more);
-        command.arg("--report").arg(self.home.path().join("report"));
-        Terminal::start(&command, self.stdout())
-    }
-
-    fn fixtures(&self) -> PathBuf {
-        self.home.path().join("fixtures")
-    }
-
-    fn insert(&self, slot: usize, board: &str) {
-        symlink(self.home.path().join("boards").join(board), self.fixtures().join(format!("slot-{slot}")))
-            .unwrap();
-    }
-
-    /// Takes a board away: its program ends as if it had no power.
-    fn take_away(&self, slot: usize) {
-        std::fs::remove_file(self.fixtures().join(format!("slot-{slot}"))).unwrap();
-        // A program that starts just now has seen the board and not written its number yet.
-        for _ in 0..30 {
-            let running =
-                std::fs::read_to_string(self.fixtures().join(format!("pid-{slot}"))).unwrap_or_default();
-            if let Some(pid) = running.trim().parse().ok().and_then(Pid::from_raw) {
-                let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                if command.contains(self.home.path().to_str().unwrap()) {
-                    kill_process(pid, Signal::KILL).ok();
-                }
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn exchange(&self, slot: usize, board: &str) {
-        self.take_away(slot);
-        self.insert(slot, board);
-    }
-
-    /// Waits until so many units have passed and are reported.
-    async fn passed(&self, units: usize) {
-        eventually(SOON, "the units pass", async || {
-            let passed = self.results().iter().filter(|unit| unit["outcome"] == "passed").count();
-            (passed >= units).then_some(())
-        })
-        .await;
-    }
-
-    async fn confirmed(&self, units: u64) {
-        eventually(SOON, "the units pass", async || {
-            (self.factory.counts(&self.order).await.confirmed >= units).then_some(())
-        })
-        .await;
-    }
-
-    /// The CA counts so many units, and each board has the serial number that it was scanned for.
-    async fn counts(&self, units: u64, boards: &[&str]) {
-        let counts = self.factory.counts(&self.order).await;
-        assert_eq!((counts.issued, counts.confirmed), (units, units));
-        for board in boards {
-            let (serial, board) = board.split_once(' ').unwrap();
-            let held = Credentials::read(&self.home.path().join("boards").join(board).join("idevid"));
-            let der = held.certificate_der();
-            let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
-            assert!(certificate.subject().to_string().contains(serial), "{board} is {serial}");
-        }
-    }
-
-    fn stdout(&self) -> File {
-        File::create(self.home.path().join("stdout")).unwrap()
-    }
-
-    fn stderr(&self) -> Stdio {
-        File::create(self.home.path().join("stderr")).unwrap().into()
-    }
-
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.home.path().join("stderr")).unwrap_or_default()
-    }
-
-    /// The units in the report of a terminal.
-    fn results(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.home.path().join("report")).unwrap_or_default();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        json_lines(whole)
-    }
-
-    /// What was printed as the result.
-    fn printed(&self) -> String {
-        std::fs::read_to_string(self.home.path().join("stdout")).unwrap()
-    }
-
-    fn report(&self) -> String {
-        let output = self.station.command("report").arg("--units").output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// A command that says what is wrong and ends after its first answer, until it is mended.
-    fn worn_out(&self) -> PathBuf {
-        let path = self.fixtures().join("worn-out.sh");
-        let (agent, boards) = (Program::Agent.path(), self.home.path().join("devices"));
-        let script = format!(
-            "agent() {{ '{}' factory --state '{}'/$1 --stdio; }}\n\
-             if [ -e '{}' ]; then agent $1; else agent $1 | head -c 200; fi\n",
-            agent.display(),
-            boards.display(),
-            self.fixtures().join("mended").display()
-        );
-        std::fs::create_dir_all(boards).unwrap();
-        std::fs::write(&path, script).unwrap();
-        path
-    }
-}
-
-/// A fixture: without a board it is silent. `cut-SLOT` holds after how many bytes the contacts open, once.
-const FIXTURE: &str = r#"
-cd "$(dirname "$0")"
-agent=$1 slot=slot-$2 cut=cut-$2
-# Before the board is looked at: who takes it away then ends this process, whichever board it found.
-echo $$ > "pid-$2"
-[ -L "$slot" ] || exit 0
-board=$(readlink "$slot")
-own=$(cat "$(basename "$board").own" 2>/dev/null)
-if [ -e "$cut" ]; then
-    bytes=$(cat "$cut")
-    rm "$cut" "$slot"
-    "$agent" factory --state "$board" $own --stdio | head -c "$bytes"
-    exit
-fi
-exec "$agent" factory --state "$board" $own --stdio
-"#;
-
-/// For what takes some processes some steps, on a slow and busy machine.
-const SOON: Duration = Duration::from_secs(60);
-
-/// For several units with reconnects.
-const LONG: Duration = Duration::from_secs(120);
