@@ -18,10 +18,7 @@ use bench::{Bench, LONG, SOON};
 use rand::Rng;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
-use tests::{
-    Operator, Process, Program, Seed,
-    Terminal, json_lines,
-};
+use tests::{Operator, Process, Program, Seed, Terminal, json_lines};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_unit_after_another_is_scanned_and_one_that_stays_in_is_not_branded_twice() {
