@@ -72,19 +72,22 @@ pub(super) const SCRAP_HELP: &str = "\
 Exit status: see touchmark-station --help.
 
 Example:
-  touchmark-station scrap --config station.toml --work-order wo-000017 --remark 'cracked lens' SN000123";
+  touchmark-station scrap --config station.toml --work-order wo-000017 \\
+      --remark 'cracked lens' SN000123";
 
 pub(super) const REWORK_HELP: &str = "\
 Exit status: see touchmark-station --help.
 
 Example:
-  touchmark-station rework --config station.toml --work-order wo-000017 --remark 'new board' SN000123";
+  touchmark-station rework --config station.toml --work-order wo-000017 \\
+      --remark 'new board' SN000123";
 
 pub(super) const GIVE_UP_HELP: &str = "\
 Exit status: see touchmark-station --help.
 
 Example:
-  touchmark-station give-up --config station.toml --work-order wo-000017 --remark 'torn label' SN000124";
+  touchmark-station give-up --config station.toml --work-order wo-000017 \\
+      --remark 'torn label' SN000124";
 
 pub(super) const PROVISION_HELP: &str = "\
 Links:
@@ -106,23 +109,26 @@ Links:
                   for again, also under another name; the other slots go on meanwhile.
 
 Modes (--mode, or `mode` in station.toml):
-  scan    A barcode scanner types serial numbers, each with Enter. With one slot: insert the unit, scan
-          it, go. With several, scan the slot's own code first (SLOT-03, slot 3, or `slot-codes`), or
-          the next free slot is taken and shown. Nothing is begun for a scan that cannot be used; the
-          reason is shown at once. Ctrl-D ends the run when the units on the bench are finished.
+  scan    A barcode scanner types serial numbers, each with Enter. With one slot: insert the unit,
+          scan it, go. With several, scan the slot's own code first (SLOT-03, slot 3, or
+          `slot-codes`), or the next free slot is taken and shown. Nothing is begun for a scan that
+          cannot be used; the reason is shown at once. Ctrl-D ends the run when the units on the
+          bench are finished.
   device  A unit says its own serial number. The CA is asked about it before anything else.
-  list    --serials, or the work order, says the units; they are on the fixtures when they are begun.
+  list    --serials, or the work order, says the units; they are on the fixtures when they are
+          begun.
   In scan and device a fixture without a unit waits: a command that ends or says nothing (exec:), a
   refused connection (tcp:), silence. What is on a slot is asked without telling it anything, so a
   unit that is taken away, or exchanged, is noticed. A unit that is finished stays until it is taken
   away. Scan and device end when as many units have passed as the order, or --limit, allows.
 
-  Without the CA (offline = \"allowed\", or --offline at once): the units that are reserved are locked with
-  everything but their certificates; `report` shows them as deferred. Reserve before: a run with
-  --keep-reservation does, and takes a further block when half of one is left. Everything is checked as
-  usual, the request as the CA will check it. A reservation that is over, or a clock that was set, makes
-  no unit. Of a list, what is not reserved waits for the CA; with --offline it is not begun. When the CA
-  answers again and issues, the line asks it as before. By default a line stops without the CA.
+  Without the CA (offline = \"allowed\", or --offline at once): the units that are reserved are
+  locked with everything but their certificates; `report` shows them as deferred. Reserve before: a
+  run with --keep-reservation does, and takes a further block when half of one is left. Everything
+  is checked as usual, the request as the CA will check it. A reservation that is over, or a clock
+  that was set, makes no unit. Of a list, what is not reserved waits for the CA; with --offline it
+  is not begun. When the CA answers again and issues, the line asks it as before. By default a line
+  stops without the CA.
 
   Three failures in a row with the same reason pause the line: mend the cause, then press Enter.
   Where standard input is no terminal, the run ends instead. What no unit can have caused stops the
@@ -134,8 +140,8 @@ Serials:
   report. Commas, semicolons or tabs; UTF-8, or UTF-16 as spreadsheets write it. A serial number
   with a space or quotes, and a row without a digit among others with digits (a total), are
   mistakes. All mistakes are told at once, and nothing is begun. A column `slot` says the slot of a
-  unit. A pipe or a terminal is read line by line as it comes: a mistake costs its line alone, is told
-  at once and counted (exit status 6).
+  unit. A pipe or a terminal is read line by line as it comes: a mistake costs its line alone, is
+  told at once and counted (exit status 6).
   Without --serials the units are those of the work order: its range, or its manifest.
   The CA reserves serial numbers for this station before units are told them, in blocks: no other
   station and no other order uses them. What no unit was told goes back at the end of the run.
@@ -157,27 +163,32 @@ station.toml:
                             another program; then the slot takes no further units in this run
   device-root = \"/\"         where sys and dev are, for usb= and usb-path=
   ca-patience-s = 60        how long a call is repeated while the CA cannot answer
-  reserve-units = 500       the most units of one block, 1 to 1000; by default as the CA is configured
-  reserve-hours = 12        how long units of a block may be begun, 1 to 168; by default as the CA is
+  reserve-units = 500       the most units of one block, 1 to 1000; by default as the CA is
                             configured
-  offline = \"never\"         allowed: while the CA cannot be asked, units that are reserved are made; they get
-                            their certificates later (touchmark-station reconcile, finish)
-  keep-reservation = false  whether whole blocks are taken, and kept after the run (--keep-reservation)
+  reserve-hours = 12        how long units of a block may be begun, 1 to 168; by default as the CA
+                            is configured
+  offline = \"never\"         allowed: while the CA cannot be asked, units that are reserved are
+                            made; they get their certificates later (touchmark-station
+                            reconcile, finish)
+  keep-reservation = false  whether whole blocks are taken, and kept after the run
+                            (--keep-reservation)
   mode = \"scan\"             how units come: scan, device or list; --mode overrides it
   scanner = \"PATH[:BAUD]\"   a serial scanner; --scanner overrides it
   slot-codes = [\"A\", \"B\"]   barcodes of the slots 1, 2, …, beside SLOT-01, SLOT-02, …
-  operator-prefix = \"OP:\"   a scan that begins so names who makes the units from then on, for the closing report
-  [shifts]                  names of shifts and their local times, for the closing report; at the end of the file:
+  operator-prefix = \"OP:\"   a scan that begins so names who makes the units from then on, for the
+                            closing report
+  [shifts]                  names of shifts and their local times, for the closing report; at the
+                            end of the file:
   early = \"06:00-14:00\"     they do not overlap, and may cross midnight
   confirm-slot = false      whether Enter must confirm the slot that is shown for a scan
   probe-interval-ms = 1000  how often a fixture is asked whether a unit is there
   pause-after-failures = 3  so many failures in a row with one reason pause the line; 0 never
   metrics = \"ADDRESS:PORT\"  where a run serves its figures (docs/metrics.md), in plain HTTP at
                             /metrics; a port alone is on the loopback; nowhere unless it is set
-  on-fail = \"bell\"         what happens when a unit fails: the terminal's bell, or a command as a list,
-                            [\"PROGRAM\", \"ARGUMENT\"], which may take 10 s; no shell takes part. It
-                            is told in TOUCHMARK_SERIAL, _SLOT, _REASON, _MESSAGE, _PRODUCT and
-                            _WORK_ORDER
+  on-fail = \"bell\"          what happens when a unit fails: the terminal's bell, or a command as a
+                            list, [\"PROGRAM\", \"ARGUMENT\"], which may take 10 s; no shell takes
+                            part. It is told in TOUCHMARK_SERIAL, _SLOT, _REASON, _MESSAGE,
+                            _PRODUCT and _WORK_ORDER
   screen = false            whether a run is shown on the whole terminal; --screen and --plain
                             override it
   Paths are relative to the file. TOUCHMARK_STATION_SERVER, TOUCHMARK_STATION_CREDENTIALS,
