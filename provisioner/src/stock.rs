@@ -99,12 +99,7 @@ impl Stock {
 
     /// Reserves a whole block if none is in hand, for a line that may lose the CA.
     pub(crate) async fn stock_up(&self) -> Result<(), StockError> {
-        let mut room = self.room.lock().await;
-        self.settle(&mut room).await?;
-        if self.shelf.lock().held.in_hand(self.clock.now()).is_none() {
-            self.reserve(self.terms.units.unwrap_or(0), Vec::new(), &mut room).await?;
-        }
-        Ok(())
+        self.take_block_if(|| self.in_hand().is_none()).await
     }
 
     /// Whether a line that may lose the CA has so few units in hand that it takes a further block.
@@ -113,15 +108,18 @@ impl Stock {
         self.terms.keeps && in_hand < self.terms.low()
     }
 
-    /// Reserves one more block.
+    /// Reserves one more block, if few units are in hand.
     pub(crate) async fn take_block(&self) -> Result<(), StockError> {
+        self.take_block_if(|| self.runs_low()).await
+    }
+
+    async fn take_block_if(&self, is_wanted: impl FnOnce() -> bool) -> Result<(), StockError> {
         let mut room = self.room.lock().await;
         self.settle(&mut room).await?;
-        if self.runs_low() {
-            self.reserve(self.terms.units.unwrap_or(0), Vec::new(), &mut room).await
-        } else {
-            Ok(())
+        if is_wanted() {
+            self.reserve(self.terms.units.unwrap_or(0), Vec::new(), &mut room).await?;
         }
+        Ok(())
     }
 
     /// Reserves these serial numbers as far as they are free. Each is asked for once in a run.

@@ -24,16 +24,15 @@ impl Ca {
         if self.is_away() {
             return Err(CaError::Unreachable("the line works without it until it answers again".into()));
         }
-        let answer = self.call_for(self.patience, request, call).await;
+        let answer = self.until_answered(request, call).await;
         if self.goes_away && matches!(answer, Err(CaError::Unreachable(_))) {
             self.leave();
         }
         answer
     }
 
-    async fn call_for<Q: Clone, T, F>(
+    async fn until_answered<Q: Clone, T, F>(
         &self,
-        patience: Duration,
         request: Q,
         call: impl Fn(Client, Q) -> F,
     ) -> Result<T, CaError>
@@ -57,7 +56,7 @@ impl Ca {
             self.count(begun.elapsed(), !matches!(answered, Err(Reaction::Retry { .. })));
             answered
         };
-        let until = Instant::now() + patience;
+        let until = Instant::now() + self.patience;
         attempt
             .retry(FullJitter::new(rand::make_rng(), PAUSE_FIRST_MAX, PAUSE_MAX))
             .when(|reaction| matches!(reaction, Reaction::Retry { .. }))
@@ -75,7 +74,7 @@ impl Ca {
             })
             .notify(|reaction, delay| {
                 if let Reaction::Retry { detail, .. } = reaction {
-                    if self.outage.goes_on(detail, patience)
+                    if self.outage.goes_on(detail, self.patience)
                         && let Some(figures) = &self.figures
                     {
                         figures.outages.inc();

@@ -50,10 +50,8 @@ pub(super) async fn clear_superseded(
             let serial_status = serial_status(unit);
             let is_rework = serial_status == SerialStatus::Rework;
             reworks += u64::from(is_rework);
-            if let SerialStatus::Taken(
-                taken @ (Taken::Gone | Taken::Withdrawn | Taken::Revoked | Taken::GivenUp),
-                _,
-            ) = serial_status
+            if let SerialStatus::Taken(taken, _) = serial_status
+                && taken.is_spent()
                 && let Some(unit) = known.units.get_mut(device)
             {
                 unit.taken = Some(taken);
@@ -257,12 +255,11 @@ impl Survey<'_> {
         let is_made = birth_serial_number(unit).is_some() && !unit.other_order;
         self.made_elsewhere = self.made_elsewhere.saturating_sub(u64::from(is_made));
         match serial_status {
-            SerialStatus::Taken(
-                taken
-                @ (Taken::OtherOrder | Taken::Gone | Taken::Withdrawn | Taken::Revoked | Taken::GivenUp),
-                _,
-            )
-            | SerialStatus::Taken(taken @ Taken::OtherStation, true) => {
+            SerialStatus::Taken(taken, is_over)
+                if taken.is_spent()
+                    || taken == Taken::OtherOrder
+                    || (taken == Taken::OtherStation && is_over) =>
+            {
                 *self.taken.entry(taken.name()).or_default() += 1;
             }
             SerialStatus::Rework => self.reworks.push(serial),

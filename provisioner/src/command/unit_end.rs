@@ -128,12 +128,8 @@ impl Work<'_> {
             (_, Err(error)) => return Ok(Err(error)),
         };
         let recorded = self.record(outcome, device).await;
-        let outcome_name = outcome.name();
-        recorded.map_err(|source| Failure::NotInJournal {
-            device: device.clone(),
-            outcome: outcome_name,
-            source,
-        })?;
+        let (device, name) = (device.clone(), outcome.name());
+        recorded.map_err(|source| Failure::NotInJournal { device, outcome: name, source })?;
         Ok(Ok(outcome))
     }
 

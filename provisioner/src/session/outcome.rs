@@ -242,6 +242,14 @@ pub(crate) enum Taken {
 }
 
 impl Taken {
+    /// Whether no unit gets a certificate under it, whichever order and station asks.
+    pub(crate) fn is_spent(self) -> bool {
+        match self {
+            Self::Gone | Self::Withdrawn | Self::Revoked | Self::GivenUp => true,
+            Self::OtherOrder | Self::OtherStation | Self::ThisStation => false,
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::OtherOrder => "USED_UNDER_ANOTHER_ORDER",

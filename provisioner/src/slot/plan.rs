@@ -169,11 +169,9 @@ impl OnRecord {
         tell: Assignment,
     ) -> Result<Assignment, Outcome> {
         match self.status {
-            SerialStatus::Taken(
-                taken
-                @ (Taken::OtherOrder | Taken::Gone | Taken::Withdrawn | Taken::Revoked | Taken::GivenUp),
-                _,
-            ) => Err(Outcome::SerialTaken(taken)),
+            SerialStatus::Taken(taken, _) if taken.is_spent() || taken == Taken::OtherOrder => {
+                Err(Outcome::SerialTaken(taken))
+            }
             // The CA tells by the key whether it is the same unit.
             SerialStatus::Taken(..) if progress.asked.is_some() => Ok(tell),
             SerialStatus::Taken(taken @ Taken::OtherStation, true) => Err(Outcome::SerialTaken(taken)),
