@@ -66,7 +66,7 @@ impl Shared {
         // The entries of a device are in memory; only those of the page are read.
         let serial_numbers = match holder {
             Principal::Device(device) => {
-                let mut entries = self.view(|rows| Ok(rows.index.entries_of(device)))?;
+                let mut entries = self.view(|rows| rows.index.entries_of(device))?;
                 entries.reverse();
                 page::of_list(&entries, cursor, limit)?.try_map(|number| {
                     let entry = self.entries.at(number)?;

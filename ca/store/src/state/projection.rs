@@ -61,31 +61,32 @@ impl<'a> NewRows<'a> {
         let unreadable = || self.shared.entries.damaged(number, UNREADABLE);
         let record = EntryRecord::read(payload).ok_or_else(unreadable)?;
         if let Some(summary) = record.summary(number) {
-            self.add_summary(&summary);
+            self.add_summary(&summary)?;
         } else {
             let entry = record.entry(number).ok_or_else(unreadable)?;
-            self.add_effects(&entry);
+            self.add_effects(&entry)?;
         }
         self.progress.reached = number.0;
         Ok(())
     }
 
-    fn add_summary(&mut self, summary: &EntrySummary<'_>) {
+    fn add_summary(&mut self, summary: &EntrySummary<'_>) -> Result<()> {
         match &summary.event {
             SummaryEvent::BirthIssued { work_order, certificate, .. } => {
-                self.bear(summary.device, *work_order, summary.number);
+                self.bear(summary.device, *work_order, summary.number)?;
                 self.expires(certificate.not_after_s, summary.number);
             }
             SummaryEvent::OperationalIssued { certificate } => {
                 self.expires(certificate.not_after_s, summary.number);
             }
             SummaryEvent::UnitConfirmed { .. } | SummaryEvent::InstallConfirmed { .. } => {
-                self.put_current(summary.device);
+                self.put_current(summary.device)?;
             }
         }
+        Ok(())
     }
 
-    fn add_effects(&mut self, entry: &Entry) {
+    fn add_effects(&mut self, entry: &Entry) -> Result<()> {
         let (mut changed, mut revoked) = (BTreeSet::<DeviceName<'_>>::new(), BTreeSet::new());
         for effect in effects(entry) {
             match effect {
@@ -95,7 +96,7 @@ impl<'a> NewRows<'a> {
                     self.expires(last.as_secs(), entry.number);
                 }
                 Effect::DeviceBorn { device, work_order, .. } => {
-                    self.bear(device.into(), work_order, entry.number);
+                    self.bear(device.into(), work_order, entry.number)?;
                     changed.insert(device.into());
                 }
                 Effect::OthersSuperseded { device, .. } | Effect::DeviceChanged { device, .. } => {
@@ -104,22 +105,24 @@ impl<'a> NewRows<'a> {
                 // A device whose operational certificate is revoked is no longer enrolled; one that has no
                 // certificate left is revoked.
                 Effect::StatusChanged { serial_number, change: StatusChange::Revoked } => {
-                    revoked.extend(self.holder(&serial_number));
+                    revoked.extend(self.holder(&serial_number)?);
                 }
                 _ => {}
             }
         }
-        changed.into_iter().chain(revoked.iter().map(DeviceName::from)).for_each(|one| self.put_current(one));
+        let revoked = revoked.iter().map(DeviceName::from);
+        changed.into_iter().chain(revoked).try_for_each(|one| self.put_current(one))
     }
 
     /// A device has its row from its first birth certificate on.
-    fn bear(&mut self, device: DeviceName<'_>, work_order: WorkOrderId, number: EntryNumber) {
+    fn bear(&mut self, device: DeviceName<'_>, work_order: WorkOrderId, number: EntryNumber) -> Result<()> {
         let position = buckets::position(work_order, device.serial);
-        let first = self.shared.index.read().first_entry_of(device);
+        let first = self.shared.index.read().first_entry_of(device)?;
         if first.is_none_or(|first| u64::from(first) == number.0) {
             self.progress.add(&position.0, &[position.1]);
         }
         self.put(position, DeviceRow { state: DeviceState::Issued, accounted: false });
+        Ok(())
     }
 
     fn expires(&mut self, second: u64, entry: EntryNumber) {
@@ -135,24 +138,29 @@ impl<'a> NewRows<'a> {
         self.buckets.entry(bucket).or_default().insert(last, row);
     }
 
-    fn put_current(&mut self, device: DeviceName<'_>) {
-        let (Ok(product), Ok(serial)) = (device.product.parse(), device.serial.parse()) else { return };
+    fn put_current(&mut self, device: DeviceName<'_>) -> Result<()> {
+        let (Ok(product), Ok(serial)) = (device.product.parse(), device.serial.parse()) else {
+            return Ok(());
+        };
         let device = DeviceId { product, serial };
-        if let Ok(Some(facts)) = self.shared.view(|rows| rows.device(&device)) {
+        if let Some(facts) = self.shared.view(|rows| rows.device(&device))? {
             let accounted = facts.flags.confirmed || facts.flags.scrapped;
             let position = buckets::position(facts.work_order, device.serial.as_str());
             self.put(position, DeviceRow { state: facts.state(), accounted });
         }
+        Ok(())
     }
 
     /// The device that a certificate belongs to; `None`: it is not a device's.
-    fn holder(&self, serial_number: &SerialNumber) -> Option<DeviceId> {
+    fn holder(&self, serial_number: &SerialNumber) -> Result<Option<DeviceId>> {
         let index = self.shared.index.read();
-        let row = index.certificates.get(index.certificate_row(serial_number)?)?;
-        if row.kind() == Kind::Other {
-            return None;
+        let row = index.certificate_row(serial_number)?;
+        let row = row.map_or(Ok(None), |row| index.certificates.get(row))?;
+        if row.is_none_or(|row| row.kind() == Kind::Other) {
+            return Ok(None);
         }
-        self.shared.rows(&index).certificate(serial_number).ok()??.holder.device().cloned()
+        let facts = self.shared.rows(&index).certificate(serial_number)?;
+        Ok(facts.and_then(|facts| facts.holder.device().cloned()))
     }
 }
 

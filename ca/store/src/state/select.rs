@@ -30,7 +30,7 @@ impl Shared {
                 self.whole(lineage)
             }
             Selection::Device(device) => {
-                let entries = self.index.read().entries_of(device);
+                let entries = self.index.read().entries_of(device)?;
                 let mut certificates = Vec::new();
                 if let Some(born) = entries.last() {
                     let born = self.entries.at(*born)?;
@@ -58,7 +58,9 @@ impl Shared {
                 |row| row.kind() != Kind::Other,
                 |entry, found| {
                     let meant = Some(entry).filter(|entry| (*start..*until).contains(&entry.at));
-                    found.extend(meant.and_then(|entry| self.selected(entry, entry.number)));
+                    if let Some(entry) = meant {
+                        found.extend(self.selected(entry, entry.number)?);
+                    }
                     Ok(())
                 },
             ),
@@ -74,11 +76,16 @@ impl Shared {
         add: impl Fn(&Entry, &mut Vec<Selected>) -> Result<()>,
     ) -> Result<SelectionPage> {
         let first = u32::try_from(from).unwrap_or(u32::MAX);
-        let rows: Vec<(u32, u32)> = {
-            let index = self.index.read();
-            let rows = index.certificates.from(first).filter(|(_, row)| wanted(*row));
-            rows.map(|(number, row)| (number, row.entry)).take(SCANNED_ROWS_MAX + 1).collect()
-        };
+        let mut rows: Vec<(u32, u32)> = Vec::new();
+        let mut next_row = first;
+        while rows.len() <= SCANNED_ROWS_MAX {
+            let piece = self.certificates(|certificates| certificates.piece(next_row))?;
+            let Some((last, _)) = piece.last() else { break };
+            next_row = last + 1;
+            let wanted = piece.into_iter().filter(|(_, row)| wanted(*row));
+            rows.extend(wanted.map(|(number, row)| (number, row.entry)));
+        }
+        rows.truncate(SCANNED_ROWS_MAX + 1);
         let mut reader = self.entries.in_order();
         let mut certificates = Vec::new();
         for (scanned, (row, entry)) in rows.into_iter().enumerate() {
@@ -91,32 +98,33 @@ impl Shared {
     }
 
     fn all_of(&self, device: &DeviceId, born: &Entry, certificates: &mut Vec<Selected>) -> Result<()> {
-        let entries = self.index.read().entries_of(device);
+        let entries = self.index.read().entries_of(device)?;
         for number in entries.into_iter().rev().map(|number| EntryNumber(u64::from(number))) {
             // Most devices of a young fleet have one certificate, which was just read.
             if number == born.number {
-                certificates.extend(self.selected(born, born.number));
+                certificates.extend(self.selected(born, born.number)?);
             } else {
-                certificates.extend(self.selected(self.entries.get(number)?.as_ref(), born.number));
+                certificates.extend(self.selected(self.entries.get(number)?.as_ref(), born.number)?);
             }
         }
         Ok(())
     }
 
     /// The certificate that the entry recorded, as it is now.
-    fn selected(&self, entry: &Entry, since: EntryNumber) -> Option<Selected> {
-        let serial_number = entry.event.certificate()?.serial_number;
+    fn selected(&self, entry: &Entry, since: EntryNumber) -> Result<Option<Selected>> {
+        let Some(certificate) = entry.event.certificate() else { return Ok(None) };
+        let serial_number = certificate.serial_number;
         let index = self.index.read();
-        let status = index.certificate_status(&serial_number)?;
-        let device = match entry.event.holder()? {
-            Holder::Principal(Principal::Device(id)) => {
-                let (position, seen) = index.position_of(&id)?;
+        let Some(status) = index.certificate_status(&serial_number)? else { return Ok(None) };
+        let device = match entry.event.holder() {
+            Some(Holder::Principal(Principal::Device(id))) => {
+                let Some((position, seen)) = index.position_of(&id) else { return Ok(None) };
                 Some(SelectedDevice { id, position, last_seen: second(seen) })
             }
-            Holder::Principal(Principal::Named { .. }) | Holder::DocumentSigner => None,
-            Holder::Issuer(_) => return None,
+            Some(Holder::Principal(Principal::Named { .. }) | Holder::DocumentSigner) => None,
+            Some(Holder::Issuer(_)) | None => return Ok(None),
         };
-        Some(Selected { serial_number, status, since, device })
+        Ok(Some(Selected { serial_number, status, since, device }))
     }
 
     fn whole(&self, facts: Vec<CertificateFacts>) -> Result<SelectionPage> {
@@ -124,7 +132,7 @@ impl Shared {
         // All of one device: it belongs to the selection since the oldest does.
         let since = facts.iter().map(|facts| facts.entry).min().unwrap_or_default();
         for facts in facts {
-            certificates.extend(self.selected(self.entries.get(facts.entry)?.as_ref(), since));
+            certificates.extend(self.selected(self.entries.get(facts.entry)?.as_ref(), since)?);
         }
         Ok(SelectionPage { certificates, next: None })
     }
@@ -174,9 +182,7 @@ impl Shared {
     ) -> Result<Page<DeviceFacts>> {
         let from = cursor.map(page::number_of).transpose()?.unwrap_or(0);
         let before = format::milliseconds(before).div_ceil(1000);
-        let index = self.index.read();
-        let (rows, next) = index.silent(from, before, limit);
-        drop(index);
+        let (rows, next) = self.index.read().silent(from, before, limit)?;
         Page { rows, next: next.map(page::at_number) }.try_map(|number| {
             let holder = self.entries.at(number)?.event.holder();
             let device = holder.as_ref().and_then(Holder::device);

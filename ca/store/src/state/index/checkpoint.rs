@@ -1,0 +1,384 @@
+//! What a checkpoint says: as of which entry it is, which files make up the index, and what is in none of
+//! them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+
+use identity::IssuerName;
+use ledger::{EntryNumber, WorkOrderCounts};
+use prost::Message;
+
+use super::administration::Administration;
+use super::certificates::{CertificateRow, Certificates, ShardRow, issuer_place};
+use super::devices::{DeviceRow, Devices};
+use super::disk::{BlockWriter, Blocks, Column, ColumnFile, IndexDirectory, Kind, Record, Run, Table};
+use super::snapshot::{Snapshot, TABLES, Written};
+use super::times::Times;
+use super::{HashKey, Index};
+use crate::Result;
+
+/// A checkpoint as it is on disk, with a checksum behind it.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::state) struct Checkpoint {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+    /// The last entry that is in it.
+    #[prost(uint64, tag = "2")]
+    entry: u64,
+    /// SHA-256 over the stored bytes of that entry: whether it is of this ledger.
+    #[prost(bytes = "vec", tag = "3")]
+    digest: Vec<u8>,
+    /// The key of the keyed hashes.
+    #[prost(bytes = "vec", tag = "4")]
+    key: Vec<u8>,
+    #[prost(message, repeated, tag = "5")]
+    tables: Vec<Files>,
+    #[prost(message, optional, tag = "6")]
+    rows: Option<Files>,
+    #[prost(message, optional, tag = "7")]
+    changes: Option<Files>,
+    #[prost(message, optional, tag = "8")]
+    administrative: Option<Files>,
+    #[prost(uint64, tag = "9")]
+    state: u64,
+    #[prost(message, repeated, tag = "10")]
+    shards: Vec<Shard>,
+    #[prost(uint64, repeated, tag = "11")]
+    issued: Vec<u64>,
+    #[prost(message, repeated, tag = "12")]
+    issuers: Vec<IssuerRow>,
+    #[prost(message, repeated, tag = "13")]
+    counts: Vec<Counts>,
+    /// Of [`Times`].
+    #[prost(uint64, repeated, tag = "14")]
+    times: Vec<u64>,
+}
+
+/// The numbers of files, the oldest first.
+#[derive(Clone, PartialEq, Message)]
+struct Files {
+    #[prost(uint64, repeated, tag = "1")]
+    numbers: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Shard {
+    #[prost(uint32, tag = "1")]
+    issuer: u32,
+    #[prost(uint32, tag = "2")]
+    shard: u32,
+    #[prost(uint32, tag = "3")]
+    first: u32,
+    #[prost(uint32, tag = "4")]
+    end: u32,
+    #[prost(uint32, tag = "5")]
+    revoked_or_held: u32,
+    #[prost(uint32, tag = "6")]
+    changed: u32,
+    #[prost(uint64, tag = "7")]
+    not_after_s: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct IssuerRow {
+    #[prost(uint32, tag = "1")]
+    issuer: u32,
+    #[prost(uint32, tag = "2")]
+    row: u32,
+}
+
+/// Of a work order, in the order of their numbers.
+#[derive(Clone, PartialEq, Message)]
+struct Counts {
+    #[prost(uint64, repeated, tag = "1")]
+    counts: Vec<u64>,
+}
+
+impl Checkpoint {
+    pub(super) fn of(snapshot: &Snapshot, digest: [u8; 32], written: &Written, state: Blocks) -> Self {
+        let columns = |files: &[Arc<ColumnFile>]| {
+            Some(Files { numbers: files.iter().map(|file| file.blocks().id().1).collect() })
+        };
+        let runs =
+            |runs: &Vec<Arc<Run>>| Files { numbers: runs.iter().map(|run| run.blocks().id().1).collect() };
+        let shards = snapshot.shards.iter().map(|((issuer, shard), row)| Shard {
+            issuer: issuer_place(*issuer) as u32,
+            shard: *shard,
+            first: row.first,
+            end: row.end,
+            revoked_or_held: row.revoked_or_held,
+            changed: row.changed,
+            not_after_s: row.not_after_s,
+        });
+        let issuers = snapshot.issuers.iter();
+        Self {
+            version: VERSION,
+            entry: snapshot.entry.0,
+            digest: digest.to_vec(),
+            key: snapshot.key.0.to_vec(),
+            tables: written.tables.iter().map(runs).collect(),
+            rows: columns(&written.rows),
+            changes: columns(&written.changes),
+            administrative: columns(&written.administrative),
+            state: state.id().1,
+            shards: shards.collect(),
+            issued: snapshot.issued.clone(),
+            issuers: issuers
+                .map(|(issuer, row)| IssuerRow { issuer: issuer_place(*issuer) as u32, row: *row })
+                .collect(),
+            counts: snapshot.counts.iter().map(Counts::of).collect(),
+            times: snapshot.times.to_numbers(),
+        }
+    }
+
+    /// The last entry that is in it.
+    pub(in crate::state) fn entry(&self) -> EntryNumber {
+        EntryNumber(self.entry)
+    }
+
+    pub(in crate::state) fn digest(&self) -> &[u8] {
+        &self.digest
+    }
+
+    /// Puts it in the place of the one before, durably. Mode 0600: it has the key of the hashes.
+    pub(super) fn save(&self, directory: &IndexDirectory) -> io::Result<()> {
+        let mut bytes = self.encode_to_vec();
+        let crc = crc32c::crc32c(&bytes);
+        bytes.extend_from_slice(&crc.to_le_bytes());
+        files::replace(&directory.checkpoint(), files::OWNER_ONLY, &bytes)
+    }
+
+    /// Reads the last one; `None`: there is none that is intact and of this version.
+    pub(in crate::state) fn read(directory: &IndexDirectory) -> Option<Self> {
+        let bytes = files::read_limited(&directory.checkpoint(), CHECKPOINT_BYTES_MAX).ok()?;
+        let (bytes, crc) = bytes.split_last_chunk::<4>()?;
+        if crc32c::crc32c(bytes) != u32::from_le_bytes(*crc) {
+            return None;
+        }
+        Self::decode(bytes).ok().filter(|checkpoint| checkpoint.version == VERSION)
+    }
+
+    /// The files that it names.
+    pub(super) fn files(&self) -> BTreeSet<(Kind, u64)> {
+        let runs = self.tables.iter().flat_map(|files| &files.numbers).map(|number| (Kind::Run, *number));
+        let columns = [&self.rows, &self.changes, &self.administrative].into_iter().flatten();
+        let columns = columns.flat_map(|files| &files.numbers).map(|number| (Kind::Column, *number));
+        runs.chain(columns).chain([(Kind::State, self.state)]).collect()
+    }
+
+    /// The index as of this checkpoint, but for its administration: the entries that made that are given with
+    /// it, and [`Index::restore`] takes them.
+    pub(in crate::state) fn load(&self, directory: &Arc<IndexDirectory>) -> Result<(Index, Vec<u32>)> {
+        let damaged = |what| directory.damage(&directory.checkpoint(), what);
+        let key = self.key.as_slice().try_into().map_err(|_| damaged("it has no key"))?;
+        let mut tables = Vec::new();
+        for files in &self.tables {
+            let runs = files.numbers.iter().map(|number| Run::open(directory, *number).map(Arc::new));
+            tables.push(Table::of(runs.collect::<Result<_>>()?));
+        }
+        let [serial_numbers, keys, traces, requests] =
+            <[Table; TABLES]>::try_from(tables).map_err(|_| damaged("tables are missing"))?;
+        let files = |files: &Option<Files>| -> Result<Vec<Arc<ColumnFile>>> {
+            let numbers = files.iter().flat_map(|files| &files.numbers);
+            numbers.map(|number| ColumnFile::open(directory, *number).map(Arc::new)).collect()
+        };
+        let administrative_files = files(&self.administrative)?;
+        let mut administrative = Vec::new();
+        for file in &administrative_files {
+            administrative.extend(file.all::<u32>()?);
+        }
+        let state = Blocks::open(directory, Kind::State, self.state)?;
+        let State { devices, changed, due } = read_state(&state)?;
+        let (rows, changes) = (Column::of(files(&self.rows)?), Column::of(files(&self.changes)?));
+        let mut certificates = Certificates::of(rows, changes, changed, &due)?;
+        let issuer = |place: u32| IssuerName::ALL.get(place as usize).copied();
+        for shard in &self.shards {
+            let name = issuer(shard.issuer).ok_or_else(|| damaged("an issuer is unknown"))?;
+            certificates.shards.insert((name, shard.shard), shard.row());
+        }
+        for (issued, known) in certificates.issued.iter_mut().zip(&self.issued) {
+            *issued = *known;
+        }
+        let issuers = self.issuers.iter().filter_map(|row| Some((issuer(row.issuer)?, row.row))).collect();
+        let index = Index {
+            directory: Arc::clone(directory),
+            key: HashKey(key),
+            devices,
+            serial_numbers,
+            keys,
+            traces,
+            requests,
+            certificates,
+            administration: Administration::default(),
+            administrative: Column::of(administrative_files),
+            issuers,
+            times: Times::of(&self.times).ok_or_else(|| damaged("it has no times"))?,
+        };
+        Ok((index, administrative))
+    }
+
+    /// Completes the administration of an index that was loaded, from the entries that made it.
+    pub(in crate::state) fn restore(
+        &self,
+        index: &mut Index,
+        entries: impl Iterator<Item = Result<ledger::Entry>>,
+    ) -> Result<()> {
+        for entry in entries {
+            index.administration.apply_again(&entry?);
+        }
+        let counts: Option<Vec<_>> = self.counts.iter().map(Counts::read).collect();
+        match counts.is_some_and(|counts| index.administration.restore_counts(&counts)) {
+            true => Ok(()),
+            false => Err(index.directory.damage(&index.directory.checkpoint(), "its orders are not these")),
+        }
+    }
+}
+
+impl Shard {
+    fn row(&self) -> ShardRow {
+        let Self { first, end, revoked_or_held, changed, not_after_s, .. } = *self;
+        ShardRow { first, end, revoked_or_held, changed, not_after_s }
+    }
+}
+
+impl Counts {
+    fn of(counts: &WorkOrderCounts) -> Self {
+        let WorkOrderCounts {
+            issued,
+            confirmed,
+            scrapped,
+            reworked,
+            reserved,
+            withdrawn,
+            given_up,
+            refused_after_deferral,
+        } = *counts;
+        let counts =
+            [issued, confirmed, scrapped, reworked, reserved, withdrawn, given_up, refused_after_deferral];
+        Self { counts: counts.to_vec() }
+    }
+
+    fn read(&self) -> Option<WorkOrderCounts> {
+        let [issued, confirmed, scrapped, reworked, reserved, withdrawn, given_up, refused_after_deferral] =
+            self.counts.as_slice().try_into().ok()?;
+        Some(WorkOrderCounts {
+            issued,
+            confirmed,
+            scrapped,
+            reworked,
+            reserved,
+            withdrawn,
+            given_up,
+            refused_after_deferral,
+        })
+    }
+}
+
+/// What the file of the state holds.
+struct State {
+    devices: Devices,
+    changed: HashMap<u32, CertificateRow>,
+    due: Vec<(u64, u32)>,
+}
+
+/// Writes what changes: devices, rows that changed since their files were written, what is to be revoked.
+pub(super) fn write_state(
+    directory: &Arc<IndexDirectory>,
+    snapshot: &Snapshot,
+    changed: &[(u32, CertificateRow)],
+) -> io::Result<Blocks> {
+    let mut writer = BlockWriter::create(directory, Kind::State)?;
+    let mut sections = Vec::new();
+    let mut block = Vec::new();
+    let mut push = |block: &mut Vec<u8>| {
+        let pushed = writer.push(block);
+        block.clear();
+        pushed
+    };
+    for chunk in &snapshot.devices {
+        chunk.iter().for_each(|row| row.write(&mut block));
+        push(&mut block)?;
+    }
+    sections.push(snapshot.devices.len() as u32);
+    let many: Vec<_> =
+        snapshot.many.iter().flat_map(|(device, rows)| rows.iter().map(move |row| (device, row))).collect();
+    let many = many.chunks(STATE_RECORDS);
+    sections.push(many.len() as u32);
+    for records in many {
+        records
+            .iter()
+            .for_each(|(device, row)| [**device, **row].iter().for_each(|field| field.write(&mut block)));
+        push(&mut block)?;
+    }
+    let records = changed.chunks(STATE_RECORDS);
+    sections.push(records.len() as u32);
+    for records in records {
+        for (number, row) in records {
+            number.write(&mut block);
+            row.write(&mut block);
+        }
+        push(&mut block)?;
+    }
+    let due = snapshot.due.chunks(STATE_RECORDS);
+    sections.push(due.len() as u32);
+    for records in due {
+        for (ms, row) in records {
+            block.extend_from_slice(&ms.to_le_bytes());
+            row.write(&mut block);
+        }
+        push(&mut block)?;
+    }
+    writer.finish(&sections.iter().flat_map(|count| count.to_le_bytes()).collect::<Vec<_>>())
+}
+
+fn read_state(blocks: &Blocks) -> Result<State> {
+    let damaged = || blocks.damage("what it holds cannot be read");
+    let sections: Vec<_> =
+        blocks.meta().as_chunks::<4>().0.iter().map(|count| u32::from_le_bytes(*count)).collect();
+    let [devices, many, changed, due] = <[u32; 4]>::try_from(sections).map_err(|_| damaged())?;
+    let mut next = 0;
+    let mut section = |blocks_of: u32, bytes: usize| -> Result<Vec<Vec<u8>>> {
+        let mut records = Vec::new();
+        for _ in 0..blocks_of {
+            records.extend(blocks.read(next)?.chunks(bytes).map(<[u8]>::to_vec));
+            next += 1;
+        }
+        Ok(records)
+    };
+    let all = |records: Vec<Vec<u8>>| records.into_iter();
+    let devices: Option<Vec<_>> =
+        all(section(devices, DeviceRow::BYTES)?).map(|record| DeviceRow::read(&record)).collect();
+    let mut rows_of = HashMap::<u32, Vec<u32>>::new();
+    for record in section(many, 8)? {
+        let (device, row) = record.split_at_checked(4).ok_or_else(damaged)?;
+        let (device, row) = (u32::read(device).ok_or_else(damaged)?, u32::read(row).ok_or_else(damaged)?);
+        rows_of.entry(device).or_default().push(row);
+    }
+    let changed: Option<HashMap<_, _>> = all(section(changed, 4 + CertificateRow::BYTES)?)
+        .map(|record| {
+            let (number, row) = record.split_at_checked(4)?;
+            Some((u32::read(number)?, CertificateRow::read(row)?))
+        })
+        .collect();
+    let due: Option<Vec<_>> = all(section(due, 12)?)
+        .map(|record| {
+            let (ms, row) = record.split_first_chunk::<8>()?;
+            Some((u64::from_le_bytes(*ms), u32::read(row)?))
+        })
+        .collect();
+    Ok(State {
+        devices: Devices::of(devices.ok_or_else(damaged)?, rows_of),
+        changed: changed.ok_or_else(damaged)?,
+        due: due.ok_or_else(damaged)?,
+    })
+}
+
+/// Of everything in the directory. An index of another version is built again.
+const VERSION: u32 = 1;
+
+/// A hundred bytes an order and a shard.
+const CHECKPOINT_BYTES_MAX: usize = 1 << 30;
+
+/// Records in a block of the state.
+const STATE_RECORDS: usize = 4096;
