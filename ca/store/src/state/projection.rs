@@ -4,16 +4,14 @@
 //! | key | value | for |
 //! |---|---|---|
 //! | `d`, order, serial | last characters, states, accounted for | listings of devices, unaccounted units |
-//! | `e`, last second, entry | nothing | listings of expiring certificates |
-//! | `c3` | entry, counts, sum over the keys | the cursor |
+//! | `c4` | entry, counts, sum over the keys | the cursor |
 //!
 //! A row `d` has the devices of an order whose serials differ in the last character only.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use identity::{DeviceId, SerialNumber, no_well_defined_expiration};
+use identity::{DeviceId, SerialNumber};
 use ledger::{DeviceState, Effect, Entry, EntryNumber, StatusChange, View, WorkOrderId, effects};
 use ledger_log::format::{DeviceName, EntryRecord, EntrySummary, SummaryEvent};
 
@@ -46,12 +44,11 @@ pub(super) struct NewRows<'a> {
     pub(super) progress: Progress,
     /// To be added to buckets that may be there.
     pub(super) buckets: BTreeMap<Vec<u8>, DeviceBucket>,
-    pub(super) expiring: Vec<Vec<u8>>,
 }
 
 impl<'a> NewRows<'a> {
     pub(super) fn behind(shared: &'a Shared, progress: Progress) -> Self {
-        Self { shared, progress, buckets: BTreeMap::new(), expiring: Vec::new() }
+        Self { shared, progress, buckets: BTreeMap::new() }
     }
 
     /// Adds the rows of the next entry. A device's row is that of the index, which may be ahead of the entry:
@@ -72,13 +69,10 @@ impl<'a> NewRows<'a> {
 
     fn add_summary(&mut self, summary: &EntrySummary<'_>) -> Result<()> {
         match &summary.event {
-            SummaryEvent::BirthIssued { work_order, certificate, .. } => {
+            SummaryEvent::BirthIssued { work_order, .. } => {
                 self.bear(summary.device, *work_order, summary.number)?;
-                self.expires(certificate.not_after_s, summary.number);
             }
-            SummaryEvent::OperationalIssued { certificate } => {
-                self.expires(certificate.not_after_s, summary.number);
-            }
+            SummaryEvent::OperationalIssued { .. } => {}
             SummaryEvent::UnitConfirmed { .. } | SummaryEvent::InstallConfirmed { .. } => {
                 self.put_current(summary.device)?;
             }
@@ -90,11 +84,6 @@ impl<'a> NewRows<'a> {
         let (mut changed, mut revoked) = (BTreeSet::<DeviceName<'_>>::new(), BTreeSet::new());
         for effect in effects(entry) {
             match effect {
-                Effect::CertificateIssued { certificate, .. } => {
-                    let last =
-                        certificate.validity.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
-                    self.expires(last.as_secs(), entry.number);
-                }
                 Effect::DeviceBorn { device, work_order, .. } => {
                     self.bear(device.into(), work_order, entry.number)?;
                     changed.insert(device.into());
@@ -125,28 +114,14 @@ impl<'a> NewRows<'a> {
         Ok(())
     }
 
-    fn expires(&mut self, second: u64, entry: EntryNumber) {
-        let never = no_well_defined_expiration().duration_since(UNIX_EPOCH).unwrap_or_default();
-        if second < never.as_secs() {
-            let key = expiry_key(second, entry);
-            self.progress.add(&key, &[]);
-            self.expiring.push(key);
-        }
-    }
-
     fn put(&mut self, (bucket, last): (Vec<u8>, u8), row: DeviceRow) {
         self.buckets.entry(bucket).or_default().insert(last, row);
     }
 
     fn put_current(&mut self, device: DeviceName<'_>) -> Result<()> {
-        let (Ok(product), Ok(serial)) = (device.product.parse(), device.serial.parse()) else {
-            return Ok(());
-        };
-        let device = DeviceId { product, serial };
-        if let Some(facts) = self.shared.view(|rows| rows.device(&device))? {
-            let accounted = facts.flags.confirmed || facts.flags.scrapped;
-            let position = buckets::position(facts.work_order, device.serial.as_str());
-            self.put(position, DeviceRow { state: facts.state(), accounted });
+        if let Some((state, work_order, accounted)) = self.shared.index.read().shown(device)? {
+            let position = buckets::position(work_order, device.serial);
+            self.put(position, DeviceRow { state, accounted });
         }
         Ok(())
     }
@@ -189,27 +164,9 @@ impl Progress {
     }
 }
 
-pub(super) fn expiry_key(second: u64, entry: EntryNumber) -> Vec<u8> {
-    [&b"e"[..], &second.to_be_bytes(), &entry.0.to_be_bytes()].concat()
-}
-
-/// The last second and the entry in the key of a certificate that expires.
-pub(super) fn expiry_of(key: &[u8]) -> Option<(u64, EntryNumber)> {
-    match key.split_first()? {
-        (b'e', rest) => match rest.as_chunks::<8>() {
-            ([second, entry], []) => {
-                Some((u64::from_be_bytes(*second), EntryNumber(u64::from_be_bytes(*entry))))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 /// The key of the cursor. Its number is the version of all rows: a projection of another version is built
 /// again.
-pub(super) const CURSOR_KEY: &[u8] = b"c3";
+pub(super) const CURSOR_KEY: &[u8] = b"c4";
 
-/// The key of the cursor of version 2, in which a revoked device had the state that it had before. Its value
-/// has the same form.
-pub(super) const CURSOR_KEY_2: &[u8] = b"c2";
+/// The keys of the cursors of earlier versions. Their values have the same form.
+pub(super) const EARLIER_CURSOR_KEYS: [&[u8]; 2] = [b"c3", b"c2"];

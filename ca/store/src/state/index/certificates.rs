@@ -8,7 +8,7 @@ use ledger::{CertificateStatus, EntryNumber};
 
 use ledger_log::format::CertificateSummary;
 
-use super::disk::{Column, Record};
+use super::disk::{Column, Expiries, Expiry, Record};
 use crate::Result;
 
 /// All certificates, in the order of their entries.
@@ -23,6 +23,7 @@ pub(crate) struct Certificates {
     /// Entries that revoked, held or released, in their order.
     pub(super) changes: Column<u32>,
     last_change: u32,
+    pub(super) expiries: Expiries,
     /// When superseded certificates are to be revoked, milliseconds since 1970; and the same by row.
     due: BTreeSet<(u64, u32)>,
     ends: BTreeMap<u32, u64>,
@@ -68,12 +69,13 @@ impl Certificates {
     pub(super) fn of(
         rows: Column<CertificateRow>,
         changes: Column<u32>,
+        expiries: Expiries,
         changed: HashMap<u32, CertificateRow>,
         due: &[(u64, u32)],
     ) -> Result<Self> {
         let last_change = changes.last()?.unwrap_or(0);
         let (due, ends) = (due.iter().copied().collect(), due.iter().map(|(ms, row)| (*row, *ms)).collect());
-        Ok(Self { rows, changed, changes, last_change, due, ends, ..Self::default() })
+        Ok(Self { rows, changed, changes, expiries, last_change, due, ends, ..Self::default() })
     }
 
     pub(super) fn push(
@@ -95,6 +97,9 @@ impl Certificates {
         let row = self.rows.push(CertificateRow { check, entry, previous, changed: 0, word });
         if let Some(issued) = self.issued.get_mut(issuer_place(certificate.issuer)) {
             *issued += 1;
+        }
+        if certificate.not_after_s < NEVER_S {
+            self.expiries.insert((certificate.not_after_s, entry));
         }
         if shard != NO_SHARD {
             let first = ShardRow { first: row, ..ShardRow::default() };
@@ -283,6 +288,11 @@ impl Certificates {
         self.due.iter().copied().collect()
     }
 
+    /// Certificates that have a last second before one, from one on, soonest first: at most so many.
+    pub(crate) fn expiring(&self, from: Expiry, before_s: u64, limit: usize) -> Result<Vec<Expiry>> {
+        self.expiries.page(from, before_s, limit)
+    }
+
     pub(super) fn ends(&self, row: u32) -> Option<u64> {
         self.ends.get(&row).copied()
     }
@@ -377,6 +387,9 @@ pub(crate) fn issuer_place(issuer: IssuerName) -> usize {
 }
 
 pub(super) const NONE: u32 = u32::MAX;
+
+/// The second of [`identity::no_well_defined_expiration`]: whoever has it never expires.
+const NEVER_S: u64 = 253_402_300_799;
 
 const STATUS_MASK: u32 = 0b11;
 const HELD_BIT: u32 = 1 << 2;

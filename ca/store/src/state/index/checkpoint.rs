@@ -12,7 +12,7 @@ use prost::Message;
 use super::administration::Administration;
 use super::certificates::{CertificateRow, Certificates, ShardRow, issuer_place};
 use super::devices::{DeviceRow, Devices};
-use super::disk::{BlockWriter, Blocks, Column, ColumnFile, IndexDirectory, Kind, Record, Run, Table};
+use super::disk::{BlockWriter, Blocks, Column, ColumnFile, Expiries, ExpiryFile, IndexDirectory, Kind, Record, Run, Table};
 use super::snapshot::{Snapshot, TABLES, Written};
 use super::times::Times;
 use super::{HashKey, Index};
@@ -53,6 +53,8 @@ pub(in crate::state) struct Checkpoint {
     /// Of [`Times`].
     #[prost(uint64, repeated, tag = "14")]
     times: Vec<u64>,
+    #[prost(message, optional, tag = "15")]
+    expiries: Option<Files>,
 }
 
 /// The numbers of files, the oldest first.
@@ -129,6 +131,9 @@ impl Checkpoint {
                 .collect(),
             counts: snapshot.counts.iter().map(Counts::of).collect(),
             times: snapshot.times.to_numbers(),
+            expiries: Some(Files {
+                numbers: written.expiries.iter().map(|file| file.blocks().id().1).collect(),
+            }),
         }
     }
 
@@ -164,7 +169,9 @@ impl Checkpoint {
         let runs = self.tables.iter().flat_map(|files| &files.numbers).map(|number| (Kind::Run, *number));
         let columns = [&self.rows, &self.changes, &self.administrative].into_iter().flatten();
         let columns = columns.flat_map(|files| &files.numbers).map(|number| (Kind::Column, *number));
-        runs.chain(columns).chain([(Kind::State, self.state)]).collect()
+        let expiries = self.expiries.iter().flat_map(|files| &files.numbers);
+        let expiries = expiries.map(|number| (Kind::Expiries, *number));
+        runs.chain(columns).chain(expiries).chain([(Kind::State, self.state)]).collect()
     }
 
     /// The index as of this checkpoint, but for its administration: the entries that made that are given with
@@ -191,7 +198,10 @@ impl Checkpoint {
         let state = Blocks::open(directory, Kind::State, self.state)?;
         let State { devices, changed, due } = read_state(&state)?;
         let (rows, changes) = (Column::of(files(&self.rows)?), Column::of(files(&self.changes)?));
-        let mut certificates = Certificates::of(rows, changes, changed, &due)?;
+        let expiries = self.expiries.iter().flat_map(|files| &files.numbers);
+        let expiries = expiries.map(|number| ExpiryFile::open(directory, *number).map(Arc::new));
+        let expiries = Expiries::of(expiries.collect::<Result<_>>()?);
+        let mut certificates = Certificates::of(rows, changes, expiries, changed, &due)?;
         let issuer = |place: u32| IssuerName::ALL.get(place as usize).copied();
         for shard in &self.shards {
             let name = issuer(shard.issuer).ok_or_else(|| damaged("an issuer is unknown"))?;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashTable;
 use identity::DeviceId;
-use ledger::{DeviceChange, DeviceFlags, WorkOrderId};
+use ledger::{CertificateStatus, DeviceChange, DeviceFlags, DeviceState, WorkOrderId};
 use ledger_log::format::{CertificateSummary, DeviceName};
 
-use super::certificates::{CertificateRow, NONE};
+use super::certificates::{CertificateRow, Kind, NONE};
 use super::disk::Hash;
 use super::{Index, small_order};
 use crate::Result;
@@ -302,6 +302,27 @@ impl Index {
             }
         }
         Ok(false)
+    }
+
+    /// Where a device is in its life, the order that it was born under last, and whether its station accounted
+    /// for it; without a look at the ledger.
+    pub(in crate::state) fn shown(
+        &self,
+        device: DeviceName<'_>,
+    ) -> Result<Option<(DeviceState, WorkOrderId, bool)>> {
+        let Some(position) = self.device_row(device) else { return Ok(None) };
+        let Some(row) = self.devices.row(position) else { return Ok(None) };
+        let (mut lives, mut enrolled) = (false, false);
+        for certificate in self.devices.live(position) {
+            let certificate = self.certificates.get(certificate)?;
+            let Some(certificate) = certificate.filter(|row| row.is_live()) else { continue };
+            lives = true;
+            enrolled |= certificate.kind() == Kind::Operational
+                && certificate.without_hold() == CertificateStatus::InUse;
+        }
+        let state = DeviceState::of(row.flags, lives, enrolled);
+        let accounted = row.flags.confirmed || row.flags.scrapped;
+        Ok(Some((state, WorkOrderId(row.work_order.into()), accounted)))
     }
 
     pub(in crate::state) fn seen(&self) -> Vec<u32> {

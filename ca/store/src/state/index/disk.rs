@@ -4,6 +4,7 @@
 mod blocks;
 mod column;
 mod directory;
+mod expiries;
 mod filter;
 mod run;
 mod table;
@@ -12,6 +13,8 @@ pub(super) use blocks::{BlockWriter, Blocks};
 pub(super) use column::{Column, ColumnFile, Frozen, Record};
 pub(in crate::state) use directory::IndexDirectory;
 pub(super) use directory::Kind;
+pub(in crate::state) use expiries::Expiry;
+pub(super) use expiries::{Expiries, ExpiryFile};
 pub(in crate::state) use run::WriteError;
 pub(super) use run::{Run, merge};
 pub(super) use table::{Hash, Recent, Table};

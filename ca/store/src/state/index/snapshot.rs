@@ -1,6 +1,6 @@
 //! A moment of the index: set aside while nothing changes, written while it goes on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use identity::IssuerName;
@@ -9,7 +9,7 @@ use ledger::{EntryNumber, WorkOrderCounts};
 use super::certificates::{CertificateRow, ShardRow};
 use super::checkpoint::{self, Checkpoint};
 use super::devices::Chunk;
-use super::disk::{ColumnFile, Frozen, IndexDirectory, Recent, Run, WriteError, merge};
+use super::disk::{ColumnFile, Expiry, ExpiryFile, Frozen, IndexDirectory, Recent, Run, WriteError, merge};
 use super::times::Times;
 use super::{HashKey, Index};
 
@@ -22,6 +22,7 @@ pub(in crate::state) struct Snapshot {
     rows: Frozen<CertificateRow>,
     changes: Frozen<u32>,
     administrative: Frozen<u32>,
+    expiries: (Arc<BTreeSet<Expiry>>, Vec<Arc<ExpiryFile>>),
     changed: HashMap<u32, CertificateRow>,
     pub(super) due: Vec<(u64, u32)>,
     pub(super) devices: Vec<Chunk>,
@@ -39,6 +40,7 @@ pub(in crate::state) struct Written {
     pub(super) rows: Vec<Arc<ColumnFile>>,
     pub(super) changes: Vec<Arc<ColumnFile>>,
     pub(super) administrative: Vec<Arc<ColumnFile>>,
+    pub(super) expiries: Vec<Arc<ExpiryFile>>,
     /// Rows that changed since the files that hold them were written.
     pub(super) changed: Vec<(u32, CertificateRow)>,
     /// Those of them that the files hold now.
@@ -59,6 +61,7 @@ impl Index {
             rows: certificates.rows.freeze(),
             changes: certificates.changes.freeze(),
             administrative: self.administrative.freeze(),
+            expiries: certificates.expiries.freeze(),
             changed: certificates.changed.clone(),
             due: certificates.all_due(),
             devices,
@@ -81,6 +84,7 @@ impl Index {
         self.certificates.rows.written(written.rows);
         self.certificates.changes.written(written.changes);
         self.administrative.written(written.administrative);
+        self.certificates.expiries.written(written.expiries);
         for (row, settled) in written.settled {
             // It may have changed again while it was written.
             if self.certificates.changed.get(&row) == Some(&settled) {
@@ -113,6 +117,7 @@ impl Snapshot {
             rows,
             changes: self.changes.write(&self.directory, |_, record| record)?,
             administrative: self.administrative.write(&self.directory, |_, record| record)?,
+            expiries: ExpiryFile::add(&self.directory, &self.expiries.0, &self.expiries.1)?,
             changed,
             settled,
         };

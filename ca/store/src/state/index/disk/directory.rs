@@ -26,15 +26,20 @@ pub(in crate::state) enum Kind {
     Run,
     /// Records of one column, by their numbers.
     Column,
+    /// Certificates by their last second.
+    Expiries,
     /// What a checkpoint keeps of what changes.
     State,
 }
 
 impl Kind {
+    const ALL: [Self; 4] = [Self::Run, Self::Column, Self::Expiries, Self::State];
+
     fn prefix(self) -> &'static str {
         match self {
             Self::Run => "run-",
             Self::Column => "column-",
+            Self::Expiries => "expiries-",
             Self::State => "state-",
         }
     }
@@ -112,7 +117,7 @@ fn numbers(directory: &Path) -> io::Result<Vec<(Kind, u64, PathBuf)>> {
         let path = file?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let of = |kind: Kind| Some((kind, name.strip_prefix(kind.prefix())?.parse::<u64>().ok()?));
-        if let Some((kind, number)) = [Kind::Run, Kind::Column, Kind::State].into_iter().find_map(of) {
+        if let Some((kind, number)) = Kind::ALL.into_iter().find_map(of) {
             found.push((kind, number, path));
         }
     }
