@@ -98,9 +98,8 @@ impl Shared {
         let since_epoch = before.duration_since(UNIX_EPOCH).unwrap_or_default();
         // A last second counts as before the moment if any of it is.
         let seconds = since_epoch.as_secs() + u64::from(since_epoch.subsec_nanos() > 0);
-        let found = self.certificates(|certificates| {
-            certificates.expiring(from, seconds, limit.saturating_add(1))
-        })?;
+        let found =
+            self.certificates(|certificates| certificates.expiring(from, seconds, limit.saturating_add(1)))?;
         let found: Vec<_> =
             found.into_iter().map(|(second, entry)| (second, EntryNumber(entry.into()))).collect();
         let more = found.len() > limit;

@@ -10,7 +10,7 @@ use ledger::{
 use ledger_log::format;
 
 use super::Shared;
-use super::index::{CertificateRow, Kind, second};
+use super::index::{Kind, second};
 use crate::selection::lineage;
 use crate::{Cursor, Page, Result, Selected, SelectedDevice, SelectionPage, page};
 
@@ -38,59 +38,57 @@ impl Shared {
                 }
                 Ok(SelectionPage { certificates, next: None })
             }
-            // A later birth is a rework: its device came with the first one.
-            Selection::WorkOrder(_) | Selection::Product(_) | Selection::Station(_) => self.scan(
-                from,
-                limit,
-                |row| row.kind() == Kind::Birth && !row.has_previous(),
-                |entry, found| match &entry.event {
+            Selection::WorkOrder(_) | Selection::Product(_) | Selection::Station(_) => {
+                let born = self.index.read().born_from(from, SCANNED_ROWS_MAX + 1)?;
+                self.take(born, limit, |entry, found| match &entry.event {
                     Event::BirthIssued { work_order, device, .. }
                         if selection.covers_device(device, *work_order, entry.principal.as_ref()) =>
                     {
                         self.all_of(device, entry, found)
                     }
                     _ => Ok(()),
-                },
-            ),
-            Selection::Issued { from: start, until } => self.scan(
-                from,
-                limit,
-                |row| row.kind() != Kind::Other,
-                |entry, found| {
-                    let meant = Some(entry).filter(|entry| (*start..*until).contains(&entry.at));
-                    if let Some(entry) = meant {
+                })
+            }
+            Selection::Issued { from: start, until } => {
+                let rows = self.device_certificates_from(from)?;
+                self.take(rows, limit, |entry, found| {
+                    if (*start..*until).contains(&entry.at) {
                         found.extend(self.selected(entry, entry.number)?);
                     }
                     Ok(())
-                },
-            ),
+                })
+            }
         }
     }
 
-    /// Reads the entries of the wanted rows, in their order, and lets `add` take certificates from each.
-    fn scan(
-        &self,
-        from: u64,
-        limit: usize,
-        wanted: impl Fn(CertificateRow) -> bool,
-        add: impl Fn(&Entry, &mut Vec<Selected>) -> Result<()>,
-    ) -> Result<SelectionPage> {
-        let first = u32::try_from(from).unwrap_or(u32::MAX);
-        let mut rows: Vec<(u32, u32)> = Vec::new();
-        let mut next_row = first;
+    /// The rows of certificates of devices from one on, and their entries: one more than a page looks at.
+    fn device_certificates_from(&self, from: u64) -> Result<Vec<(u32, u32)>> {
+        let mut next = u32::try_from(from).unwrap_or(u32::MAX);
+        let mut rows = Vec::new();
         while rows.len() <= SCANNED_ROWS_MAX {
-            let piece = self.certificates(|certificates| certificates.piece(next_row))?;
+            let piece = self.certificates(|certificates| certificates.piece(next))?;
             let Some((last, _)) = piece.last() else { break };
-            next_row = last + 1;
-            let wanted = piece.into_iter().filter(|(_, row)| wanted(*row));
-            rows.extend(wanted.map(|(number, row)| (number, row.entry)));
+            next = last + 1;
+            let of_devices = piece.into_iter().filter(|(_, row)| row.kind() != Kind::Other);
+            rows.extend(of_devices.map(|(number, row)| (number, row.entry)));
         }
         rows.truncate(SCANNED_ROWS_MAX + 1);
+        Ok(rows)
+    }
+
+    /// Reads entries, in their order, and lets `add` take certificates from each. With each comes where a
+    /// page would start that begins with it.
+    fn take(
+        &self,
+        entries: Vec<(u32, u32)>,
+        limit: usize,
+        add: impl Fn(&Entry, &mut Vec<Selected>) -> Result<()>,
+    ) -> Result<SelectionPage> {
         let mut reader = self.entries.in_order();
         let mut certificates = Vec::new();
-        for (scanned, (row, entry)) in rows.into_iter().enumerate() {
+        for (scanned, (place, entry)) in entries.into_iter().enumerate() {
             if certificates.len() >= limit || scanned == SCANNED_ROWS_MAX {
-                return Ok(SelectionPage { certificates, next: Some(u64::from(row)) });
+                return Ok(SelectionPage { certificates, next: Some(u64::from(place)) });
             }
             add(&reader.entry(entry)?, &mut certificates)?;
         }

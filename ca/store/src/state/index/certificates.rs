@@ -319,11 +319,6 @@ impl CertificateRow {
         if self.is_held() { CertificateStatus::Held } else { self.without_hold() }
     }
 
-    /// Whether it is not the first of its device.
-    pub(crate) fn has_previous(self) -> bool {
-        self.previous != NONE
-    }
-
     /// What a release would make it.
     pub(crate) fn without_hold(self) -> CertificateStatus {
         match self.word & STATUS_MASK {

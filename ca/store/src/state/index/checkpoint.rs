@@ -12,7 +12,9 @@ use prost::Message;
 use super::administration::Administration;
 use super::certificates::{CertificateRow, Certificates, ShardRow, issuer_place};
 use super::devices::{DeviceRow, Devices};
-use super::disk::{BlockWriter, Blocks, Column, ColumnFile, Expiries, ExpiryFile, IndexDirectory, Kind, Record, Run, Table};
+use super::disk::{
+    BlockWriter, Blocks, Column, ColumnFile, Expiries, ExpiryFile, IndexDirectory, Kind, Record, Run, Table,
+};
 use super::snapshot::{Snapshot, TABLES, Written};
 use super::times::Times;
 use super::{HashKey, Index};

@@ -36,6 +36,8 @@ pub(super) struct DeviceRow {
     pub(super) hash: u64,
     /// Its newest certificate; the others follow through `previous`.
     pub(super) newest: u32,
+    /// Its first birth certificate.
+    pub(super) first: u32,
     /// Its birth certificate: the last one, if it was reworked.
     pub(super) birth: u32,
     /// The order of that.
@@ -159,6 +161,7 @@ impl Index {
             self.devices.push(DeviceRow {
                 hash: hash.0,
                 newest: birth,
+                first: birth,
                 birth,
                 work_order: small_order(work_order),
                 changed: 0,
@@ -207,13 +210,19 @@ impl Index {
     }
 
     pub(in crate::state) fn first_entry_of(&self, device: DeviceName<'_>) -> Result<Option<u32>> {
-        let Some(position) = self.device_row(device) else { return Ok(None) };
-        let newest = self.devices.row(position).map_or(NONE, |row| row.newest);
-        let mut first = None;
-        for row in self.certificates.of_device(newest) {
-            first = Some(row?.1.entry);
+        let row = self.device_row(device).and_then(|position| self.devices.row(position));
+        let first = row.map_or(Ok(None), |row| self.certificates.get(row.first))?;
+        Ok(first.map(|row| row.entry))
+    }
+
+    /// The positions of devices from one on, and the entries that first bore them: at most so many.
+    pub(in crate::state) fn born_from(&self, position: u64, limit: usize) -> Result<Vec<(u32, u32)>> {
+        let position = usize::try_from(position).unwrap_or(usize::MAX);
+        let mut born = Vec::new();
+        for (position, row) in self.devices.rows_from(position).take(limit) {
+            born.extend(self.certificates.get(row.first)?.map(|first| (position, first.entry)));
         }
-        Ok(first)
+        Ok(born)
     }
 
     /// Enters a certificate of the device at this position; `None`: it is not born yet.
@@ -350,7 +359,7 @@ impl DeviceRow {
     pub(super) fn write(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(&self.hash.to_le_bytes());
         let seen = self.seen.load(Ordering::Relaxed);
-        let fields = [self.newest, self.birth, self.work_order, self.changed, seen];
+        let fields = [self.newest, self.first, self.birth, self.work_order, self.changed, seen];
         to.extend(fields.iter().chain(&self.live).flat_map(|field| field.to_le_bytes()));
         let DeviceFlags { confirmed, scrapped, retired, held, rework } = self.flags;
         let flags = [confirmed, scrapped, retired, held, rework];
@@ -362,7 +371,8 @@ impl DeviceRow {
         let (hash, rest) = bytes.split_first_chunk::<8>()?;
         let (fields, flags) = rest.as_chunks::<4>();
         let fields: Vec<u32> = fields.iter().map(|field| u32::from_le_bytes(*field)).collect();
-        let ([newest, birth, work_order, changed, seen, live @ ..], [flags]) = (fields.as_slice(), flags)
+        let ([newest, first, birth, work_order, changed, seen, live @ ..], [flags]) =
+            (fields.as_slice(), flags)
         else {
             return None;
         };
@@ -370,6 +380,7 @@ impl DeviceRow {
         Some(Self {
             hash: u64::from_le_bytes(*hash),
             newest: *newest,
+            first: *first,
             birth: *birth,
             work_order: *work_order,
             changed: *changed,
@@ -386,7 +397,7 @@ impl DeviceRow {
     }
 
     /// Bytes of a row on disk.
-    pub(super) const BYTES: usize = 8 + 4 * (5 + LIVE_ROWS) + 1;
+    pub(super) const BYTES: usize = 8 + 4 * (6 + LIVE_ROWS) + 1;
 }
 
 /// Of a chunk.

@@ -83,7 +83,7 @@ impl ExpiryFile {
     pub(in crate::state::index) fn open(directory: &Arc<IndexDirectory>, number: u64) -> Result<Self> {
         let blocks = Blocks::open(directory, Kind::Expiries, number)?;
         let (firsts, rest) = blocks.meta().as_chunks::<12>();
-        let firsts: Vec<_> = firsts.iter().map(|first| expiry(first)).collect();
+        let firsts: Vec<_> = firsts.iter().map(expiry).collect();
         let count = rest.try_into().map(u64::from_le_bytes);
         match count {
             Ok(count) if firsts.len() == blocks.len() => Ok(Self { blocks, count, firsts }),
@@ -256,7 +256,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let index = IndexDirectory::open(directory.path()).unwrap();
         let mut expiries = Expiries::default();
-        let all: Vec<Expiry> = (0..3_000_u32).map(|entry| (1_800_000_000 + u64::from(entry * 7 % 1_000), entry)).collect();
+        let all: Vec<Expiry> =
+            (0..3_000_u32).map(|entry| (1_800_000_000 + u64::from(entry * 7 % 1_000), entry)).collect();
         let mut sorted = all.clone();
         sorted.sort_unstable();
         for part in all.chunks(700) {
