@@ -2,7 +2,12 @@
 //! a time.
 
 mod directory;
+mod frames;
+mod offsets;
+mod open_files;
 mod recovery;
+mod scan;
+mod sealed;
 mod segment;
 mod space;
 
@@ -22,7 +27,9 @@ use parking_lot::{Mutex, RwLock};
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::watch;
 
-use crate::{AppendError, Batch, Log, LogError, LogMetrics, OpenError};
+use crate::tree::{Frontier, Hash};
+use crate::{AppendError, Batch, Log, LogError, LogMetrics, OpenError, frame};
+use open_files::OpenFiles;
 use segment::{HEADER_BYTES, Segment, io_error};
 use space::DiskSpace;
 
@@ -61,7 +68,10 @@ pub struct TornTail {
 pub struct FileLog {
     settings: FileSettings,
     segments: RwLock<Vec<Arc<Segment>>>,
+    open_files: OpenFiles,
     head: watch::Sender<EntryNumber>,
+    /// The tree of all entries up to the head.
+    tree: Mutex<Frontier>,
     /// Held by whoever appends.
     appending: Mutex<Appending>,
     /// Held as long as the directory is ours.
@@ -112,18 +122,15 @@ impl FileLog {
         Ok(log)
     }
 
-    /// Opens a log and shows every encoded entry to `each`, in order, which says whether it could read it.
-    /// Changes nothing: a torn tail is cut by the first append.
+    /// Opens a log. Changes nothing in it: a torn tail is cut by the first append. Of what lies before the
+    /// last segment only the outline is looked at: damage there is found when it is read.
     ///
     /// # Errors
     /// When there is none, another process has it, others may write to it, or it is damaged.
-    pub fn open(
-        settings: &FileSettings,
-        each: impl FnMut(EntryNumber, Bytes) -> bool,
-    ) -> Result<Self, OpenError> {
+    pub fn open(settings: &FileSettings) -> Result<Self, OpenError> {
         let lock = directory::open(&settings.directory)?;
         let mut log = Self::new(settings, lock);
-        log.recover(each)?;
+        log.recover()?;
         if let Some(TornTail { file, offset, bytes }) = &log.torn_tail {
             tracing::warn!(file = %file.display(), offset, bytes, "the ledger ends with a torn entry; it is cut off when the next entry is recorded");
         }
@@ -141,7 +148,9 @@ impl FileLog {
         Self {
             settings: FileSettings { segment_bytes, ..settings.clone() },
             segments: RwLock::default(),
+            open_files: OpenFiles::default(),
             head: watch::Sender::new(EntryNumber(0)),
+            tree: Mutex::default(),
             appending: Mutex::default(),
             lock: Mutex::new(Some(lock)),
             space: Arc::default(),
@@ -166,11 +175,15 @@ impl FileLog {
     /// Writes the frames and makes them durable with one fdatasync.
     fn write(&self, batch: &Batch, appending: &mut Appending) -> Result<(), AppendError> {
         self.remove_leftover(appending)?;
-        let segment = self.segment_for(batch, appending)?;
-        let written = segment.write(&batch.frames).and_then(|()| self.counters.timed(|| segment.sync()));
+        let mut tree = self.tree.lock().clone();
+        batch.grow(&mut tree);
+        let Some((frames, last)) = batch.ended(&tree.root()) else { return Ok(()) };
+        let segment = self.segment_for(batch, frames.len() + last.len(), appending)?;
+        let written = segment.write(frames, &last).and_then(|()| self.counters.timed(|| segment.sync()));
         match written {
             Ok(()) => {
-                segment.extend(&batch.lengths);
+                segment.extend(&batch.lengths, frame::ROOT_BYTES as u32);
+                *self.tree.lock() = tree;
                 Ok(())
             }
             Err(error) if no_space(&error) => {
@@ -200,24 +213,43 @@ impl FileLog {
         Ok(())
     }
 
-    /// The segment that the batch goes to: the last one, or a new one if it would not fit.
-    fn segment_for(&self, batch: &Batch, appending: &mut Appending) -> Result<Arc<Segment>, AppendError> {
+    /// The segment that the batch goes to: the last one, or a new one if the batch would not fit, or that
+    /// one is sealed or of a former form.
+    fn segment_for(
+        &self,
+        batch: &Batch,
+        bytes: usize,
+        appending: &mut Appending,
+    ) -> Result<Arc<Segment>, AppendError> {
         let last = self.segments.read().last().cloned();
         let fits = |segment: &Arc<Segment>| {
-            segment.end() == HEADER_BYTES
-                || u64::from(segment.end()) + batch.frames.len() as u64
-                    <= u64::from(self.settings.segment_bytes)
-        };
-        let ended = match last {
-            Some(segment) if fits(&segment) => return Ok(segment),
-            Some(segment) => segment.cut(),
-            None => Ok(()),
+            segment.grows
+                && (segment.end() == HEADER_BYTES
+                    || u64::from(segment.end()) + bytes as u64 <= u64::from(self.settings.segment_bytes))
         };
         let first = batch.end().0 + 1;
-        ended.and_then(|()| self.add_segment(first, appending)).map_err(|error| match no_space(&error) {
+        let found = match &last {
+            Some(segment) if fits(segment) => return Ok(Arc::clone(segment)),
+            Some(segment) if segment.first == first => self.reform_last(first),
+            Some(segment) => {
+                let added = segment.cut().and_then(|()| self.add_segment(first, appending));
+                added.inspect(|_| self.seal(segment))
+            }
+            None => self.add_segment(first, appending),
+        };
+        found.map_err(|error| match no_space(&error) {
             true => AppendError::Full,
             false => io_error("create a segment in", &self.settings.directory, error).into(),
         })
+    }
+
+    /// Replaces the last segment, which has no entries, by one of today's form.
+    fn reform_last(&self, first: u64) -> io::Result<Arc<Segment>> {
+        let segment = Arc::new(Segment::reform(&self.settings.directory, first)?);
+        let mut segments = self.segments.write();
+        segments.pop();
+        segments.push(Arc::clone(&segment));
+        Ok(segment)
     }
 
     fn add_segment(&self, first: u64, appending: &mut Appending) -> io::Result<Arc<Segment>> {
@@ -273,14 +305,28 @@ impl Log for FileLog {
     }
 
     fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError> {
-        self.segment_of(first).map_or_else(|| Ok(Vec::new()), |segment| segment.read(first, count))
+        let segment = self.segment_of(first);
+        segment.map_or_else(|| Ok(Vec::new()), |segment| segment.read(first, count, &self.open_files))
+    }
+
+    fn root(&self, size: EntryNumber) -> Result<Option<Hash>, LogError> {
+        {
+            let tree = self.tree.lock();
+            if tree.size() == size.0 {
+                return Ok(Some(tree.root()));
+            }
+        }
+        match self.segment_of(size) {
+            Some(segment) => segment.root(size, &self.open_files),
+            None => Ok((size.0 == 0).then(|| Frontier::default().root())),
+        }
     }
 
     fn damaged(&self, entry: EntryNumber, what: &'static str) -> LogError {
         let segment = self.segment_of(entry);
-        let offset = segment.as_ref().and_then(|segment| segment.offset_of(entry)).map_or(0, u64::from);
+        let offset = segment.as_ref().and_then(|segment| segment.offset_of(entry, &self.open_files));
         let path = segment.as_ref().map_or(self.settings.directory.as_path(), |segment| &segment.path);
-        segment::damaged(path, offset, entry, what)
+        segment::damaged(path, offset.unwrap_or(0), entry, what)
     }
 
     fn metrics(&self) -> LogMetrics {
@@ -332,8 +378,8 @@ impl Counters {
     }
 }
 
-/// Of one segment, unless the configuration says otherwise (`log.segment-mib`). Small enough to be read in
-/// one piece at start.
+/// Of one segment, unless the configuration says otherwise (`log.segment-mib`). Small enough to be read at
+/// every start.
 pub const SEGMENT_BYTES_DEFAULT: u32 = 64 * 1024 * 1024;
 
 /// Offsets in a segment have 32 bits, and a batch may go over the size.

@@ -9,6 +9,7 @@ pub mod format;
 mod frame;
 mod memory;
 pub mod suite;
+pub mod tree;
 
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ pub trait Log: Send + Sync + 'static {
     /// last entry.
     ///
     /// When it returns `Ok` all entries of the batch survive a power cut, are readable in this process, and
-    /// [`Self::follow`] shows them. The batch is appended wholly or not at all, but for a crash, which may
-    /// keep its first entries. Appending is fenced: of several batches behind one end, by whatever process,
+    /// [`Self::follow`] shows them. The batch is appended wholly or not at all, whatever crashes. Appending is
+    /// fenced: of several batches behind one end, by whatever process,
     /// at most one is appended. The future may block the thread that polls it for as long as a disk takes to
     /// sync. When it is dropped the batch may have been appended all the same.
     ///
@@ -64,6 +65,14 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// When an entry that could be read before cannot be read.
     fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError>;
+
+    /// The root of the Merkle tree ([`tree`]) over the entries up to `size`. `None`: entry `size` is not
+    /// readable in this process, or it is neither the last one nor ended a batch, or a former version wrote
+    /// the batch.
+    ///
+    /// # Errors
+    /// When an entry that could be read before cannot be read.
+    fn root(&self, size: EntryNumber) -> Result<Option<tree::Hash>, LogError>;
 
     /// The error for an entry that must be there and that is missing, or whose bytes are no entry: it names
     /// where the entry lies.

@@ -1,159 +1,174 @@
-//! Opening a log in files: every entry is checked, a torn tail is told from damage.
+//! Opening a log in files: sealed segments as it is written down beside them, the last one frame by frame;
+//! there a torn tail is told from damage.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use ledger::EntryNumber;
-use rustix::fs::{Advice, fadvise};
 
-use super::segment::{self, HEADER_BYTES, Segment, damaged, io_error};
+use super::scan::{ROOT_DIFFERS, Scan};
+use super::sealed::Sealed;
+use super::segment::{Form, Segment, damaged, io_error};
 use super::{FileLog, Leftover, TornTail, directory};
-use crate::{LogError, OpenError, frame};
+use crate::tree::{Frontier, Hash};
+use crate::{LogError, OpenError};
 
 impl FileLog {
-    /// Reads all segments and shows every encoded entry.
-    pub(super) fn recover(
-        &mut self,
-        mut each: impl FnMut(EntryNumber, Bytes) -> bool,
-    ) -> Result<(), OpenError> {
-        let paths = directory::segment_paths(&self.settings.directory)?;
-        let mut next = 1;
-        for (position, (first, path)) in paths.iter().enumerate() {
-            if *first != next {
-                return Err(
-                    damaged(path, 0, EntryNumber(next), "the segment with this entry is missing").into()
-                );
+    /// Learns which entries there are and where they lie, and the tree over them. Reads the last segment, and
+    /// those of which nothing is written down.
+    pub(super) fn recover(&mut self) -> Result<(), OpenError> {
+        match self.take_segments(true) {
+            // The segments are the truth, what is written down beside them is not.
+            Err(OpenError::Log(LogError::Damaged { what, .. })) if what == ROOT_DIFFERS => {
+                self.segments.get_mut().clear();
+                self.take_segments(false)
             }
-            let following = paths.get(position + 1);
-            if let Some((_, path)) = following {
-                read_ahead(path);
-            }
-            let is_last = following.is_none();
-            let mut scan = Scan::of(path, *first, is_last && position > 0)?;
-            next = scan.replay(is_last, &mut each)?;
-            if is_last {
-                self.check_noted_end(&scan, next)?;
-            }
-            self.torn_tail = self.keep(scan);
+            taken => taken,
         }
-        self.head.send_replace(EntryNumber(next - 1));
+    }
+
+    fn take_segments(&mut self, trusting: bool) -> Result<(), OpenError> {
+        let paths = directory::segment_paths(&self.settings.directory)?;
+        let mut tree = Frontier::default();
+        let mut progress = Progress::new(paths.len());
+        for (position, (first, path)) in paths.iter().enumerate() {
+            let next = EntryNumber(tree.size() + 1);
+            if *first != next.0 {
+                return Err(damaged(path, 0, next, "the segment with this entry is missing").into());
+            }
+            tree = match position + 1 == paths.len() {
+                false => self.take_sealed(path, *first, tree, trusting, &mut progress)?,
+                true => self.take_last(path, *first, tree, position > 0)?,
+            };
+        }
+        self.head.send_replace(EntryNumber(tree.size()));
+        *self.tree.get_mut() = tree;
         Ok(())
     }
 
-    fn check_noted_end(&self, last: &Scan, next: u64) -> Result<(), LogError> {
-        match directory::noted_end(&self.settings.directory)? {
-            Some(noted) if noted.0 >= next => Err(last.damaged(
-                last.end() as usize,
-                next,
-                "no intact entry; there was one at the last clean stop",
-            )),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Takes the segment over. What lies behind its last intact entry is left where it is until something is
-    /// appended: a start that finds that the log lost its end must have changed nothing.
-    fn keep(&mut self, scan: Scan) -> Option<TornTail> {
-        let appending = self.appending.get_mut();
-        if scan.unborn {
-            let bytes = scan.bytes.len() as u64;
-            appending.leftover = Some(Leftover::Segment(scan.path.clone()));
-            return Some(TornTail { file: scan.path, offset: 0, bytes });
-        }
-        let end = scan.end();
-        let tail = scan.bytes.get(end as usize..).unwrap_or_default();
-        let segment = Segment::opened(scan.first, scan.path.clone(), scan.file, scan.offsets);
-        self.segments.get_mut().push(Arc::new(segment));
-        tail.iter().any(|byte| *byte != 0).then(|| {
-            appending.leftover = Some(Leftover::Tail);
-            TornTail { file: scan.path, offset: u64::from(end), bytes: tail.len() as u64 }
-        })
-    }
-}
-
-struct Scan {
-    first: u64,
-    path: PathBuf,
-    file: File,
-    bytes: Bytes,
-    /// The offset of each entry, and the end of the last one.
-    offsets: Vec<u32>,
-    /// Its header never became durable.
-    unborn: bool,
-}
-
-impl Scan {
-    fn of(path: &Path, first: u64, may_be_unborn: bool) -> Result<Self, OpenError> {
-        let read = || -> io::Result<(File, Vec<u8>)> {
-            let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-            let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or(0));
-            file.read_to_end(&mut bytes)?;
-            Ok((file, bytes))
-        };
-        let (file, bytes) = read().map_err(|error| io_error("read", path, error))?;
-        if let Some(version) = segment::foreign_version(&bytes) {
-            return Err(OpenError::TooNew { file: path.to_owned(), version });
-        }
-        let sound = bytes.starts_with(&segment::header(first));
-        // Frames are written only behind a durable header: without one, frames say that the header was
-        // damaged later.
-        let unborn = !sound && may_be_unborn && frame::search(&bytes).next().is_none();
-        if !sound && !unborn {
-            return Err(damaged(path, 0, EntryNumber(first), "a segment header that is not intact").into());
-        }
-        let offsets = vec![HEADER_BYTES];
-        Ok(Self { first, path: path.to_owned(), file, bytes: bytes.into(), offsets, unborn })
-    }
-
-    /// Shows the entries; returns the number of the next one.
-    fn replay(
+    fn take_sealed(
         &mut self,
-        is_last: bool,
-        each: &mut impl FnMut(EntryNumber, Bytes) -> bool,
-    ) -> Result<u64, LogError> {
-        let mut next = self.first;
-        if self.unborn {
-            return Ok(next);
-        }
-        let mut offset = HEADER_BYTES as usize;
-        while let Some(frame) = self.bytes.get(offset..).and_then(frame::read).filter(|f| f.number.0 == next)
-        {
-            if !each(frame.number, self.bytes.slice_ref(frame.payload)) {
-                return Err(self.damaged(offset, next, "an entry that cannot be read"));
+        path: &Path,
+        first: u64,
+        before: Frontier,
+        trusting: bool,
+        progress: &mut Progress,
+    ) -> Result<Frontier, OpenError> {
+        let known = if trusting { Sealed::read(path, first, &before) } else { None };
+        let sealed = match known {
+            Some(sealed) => sealed,
+            None => {
+                let root_before = before.root();
+                let Scan { offsets, tree, .. } = Scan::sealed(path, first, before, &mut |_| {})?;
+                let sealed = Sealed { first, offsets, root_before, tree };
+                note(path, &sealed);
+                progress.read_one();
+                sealed
             }
-            offset += frame.length;
-            let end = u32::try_from(offset).map_err(|_| self.damaged(offset, next, "more than 4 GiB"))?;
-            self.offsets.push(end);
-            next += 1;
-        }
-        let tail = self.bytes.get(offset..).unwrap_or_default();
-        // One batch is written at a time. A frame of a batch that began later proves that what is broken here
-        // was acknowledged.
-        let acknowledged = match is_last {
-            true => frame::search(tail).any(|frame| frame.batch.0 > next),
-            false => !tail.is_empty(),
         };
-        match acknowledged {
-            true => Err(self.damaged(offset, next, "no intact entry, and there are later ones")),
-            false => Ok(next),
+        let Sealed { offsets, tree, .. } = sealed;
+        let segment = Segment::of(first, path.to_owned(), false, None, offsets);
+        segment.root_behind.set(tree.root()).ok();
+        self.segments.get_mut().push(Arc::new(segment));
+        Ok(tree)
+    }
+
+    /// Takes the last segment over. What lies behind its last complete batch is left where it is until
+    /// something is appended: a start that finds that the log lost its end must have changed nothing.
+    fn take_last(
+        &mut self,
+        path: &Path,
+        first: u64,
+        before: Frontier,
+        may_be_unborn: bool,
+    ) -> Result<Frontier, OpenError> {
+        let Scan { form, offsets, tree, tail_bytes, unborn, .. } =
+            Scan::last(path, first, before, may_be_unborn, &mut |_| {})?;
+        let end = offsets.end;
+        check_noted_end(&self.settings.directory, path, end, tree.size() + 1)?;
+        let appending = self.appending.get_mut();
+        let tail = |offset: u64, bytes| Some(TornTail { file: path.to_owned(), offset, bytes });
+        if unborn {
+            appending.leftover = Some(Leftover::Segment(path.to_owned()));
+            self.torn_tail = tail(0, tail_bytes);
+        } else {
+            if tail_bytes > 0 {
+                appending.leftover = Some(Leftover::Tail);
+                self.torn_tail = tail(u64::from(end), tail_bytes);
+            }
+            let grows = form == Form::Rooted;
+            let segment = Segment::of(first, path.to_owned(), grows, None, offsets);
+            self.segments.get_mut().push(Arc::new(segment));
+        }
+        if let Some(last) = self.segments.get_mut().last() {
+            last.open_for_writes().map_err(|error| io_error("open", &last.path, error))?;
+        }
+        Ok(tree)
+    }
+
+    /// Writes down what a start must know of a segment to which nothing is added any more, and that begins
+    /// behind the last batch that was appended.
+    pub(super) fn seal(&self, segment: &Arc<Segment>) {
+        let tree = self.tree.lock().clone();
+        segment.root_behind.set(tree.root()).ok();
+        let root_before = self.root_before(segment);
+        if let Some(root_before) = root_before {
+            let offsets = segment.offsets();
+            note(&segment.path, &Sealed { first: segment.first, offsets, root_before, tree });
+        }
+        self.open_files.opened(segment);
+    }
+
+    fn root_before(&self, segment: &Segment) -> Option<Hash> {
+        let segments = self.segments.read();
+        match segments.iter().rev().find(|earlier| earlier.first < segment.first) {
+            Some(earlier) => earlier.root_behind.get().copied(),
+            None => Some(Frontier::default().root()),
         }
     }
+}
 
-    fn end(&self) -> u32 {
-        self.offsets.last().copied().unwrap_or(HEADER_BYTES)
-    }
-
-    fn damaged(&self, offset: usize, entry: u64, what: &'static str) -> LogError {
-        damaged(&self.path, offset as u64, EntryNumber(entry), what)
+/// If it fails, the next start reads the segment.
+fn note(path: &Path, sealed: &Sealed) {
+    if let Err(error) = sealed.write(path) {
+        tracing::warn!(file = %path.display(), %error, "cannot write down where the entries of a ledger file lie");
     }
 }
 
-/// Has the kernel fetch a file while the one before is read. Only a hint.
-fn read_ahead(path: &Path) {
-    if let Ok(file) = File::open(path) {
-        fadvise(&file, 0, None, Advice::WillNeed).ok();
+/// Tells how far the reading of old segments is, now and then.
+struct Progress {
+    files: usize,
+    read: usize,
+    told: Instant,
+}
+
+impl Progress {
+    fn new(files: usize) -> Self {
+        Self { files, read: 0, told: Instant::now() }
+    }
+
+    fn read_one(&mut self) {
+        self.read += 1;
+        if self.read == 1 || self.told.elapsed() >= TELL_EVERY {
+            let (read, files) = (self.read, self.files);
+            tracing::info!(read, files, "reading ledger files of which nothing is written down yet");
+            self.told = Instant::now();
+        }
     }
 }
+
+fn check_noted_end(directory: &Path, last: &Path, end: u32, next: u64) -> Result<(), LogError> {
+    match directory::noted_end(directory)? {
+        Some(noted) if noted.0 >= next => Err(damaged(
+            last,
+            u64::from(end),
+            EntryNumber(next),
+            "no intact entry; there was one at the last clean stop",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// How often progress is told.
+const TELL_EVERY: Duration = Duration::from_secs(5);

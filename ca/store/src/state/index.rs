@@ -34,7 +34,7 @@ use crate::Result;
 use administration::Administration;
 use certificates::NONE;
 pub(super) use certificates::{CertificateRow, Certificates, Kind};
-pub(super) use checkpoint::Checkpoint;
+pub(super) use checkpoint::{Checkpoint, LogMark};
 use devices::Devices;
 use disk::{Column, Table};
 pub(super) use disk::{IndexDirectory, WriteError};

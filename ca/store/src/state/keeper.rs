@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use ledger_log::Log;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::Shared;
 use super::entries::ABSENT;
-use super::index::{Index, WriteError};
+use super::index::{Index, LogMark, WriteError};
 use super::last_seen::End;
 use crate::StoreError;
 
@@ -99,17 +98,12 @@ pub(super) fn checkpoint(index: &RwLock<Index>, log: &dyn Log, every: u64) -> Re
     let snapshot = index.write().freeze();
     let set_aside = begun.elapsed();
     let entry = snapshot.entry();
-    let payload = log.read(entry, 1).map_err(StoreError::from)?.into_iter().next();
-    let payload = payload.ok_or_else(|| StoreError::from(log.damaged(entry, ABSENT)))?;
+    let at = LogMark::at(log, entry)?.ok_or_else(|| StoreError::from(log.damaged(entry, ABSENT)))?;
     let changed_max = usize::try_from(every / 2).unwrap_or(usize::MAX);
-    let written = snapshot.write(sha256(&payload), changed_max)?;
+    let written = snapshot.write(at, changed_max)?;
     index.write().install(written);
     tracing::debug!(entry = entry.0, took = ?begun.elapsed(), ?set_aside, "a checkpoint of the index");
     Ok(entry.0)
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest(&SHA256, bytes).as_ref().try_into().unwrap_or_default()
 }
 
 /// How often an idle keeper looks.

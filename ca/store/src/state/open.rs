@@ -40,7 +40,7 @@ impl LogStore {
     /// damaged, or it ends before an entry that the index or the projection has seen
     /// ([`OpenError::LostEnd`]): then nothing was changed.
     pub fn open(settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let log = FileLog::open(&settings.files(), |_, _| true)?;
+        let log = FileLog::open(&settings.files())?;
         let torn_tail = log.torn_tail().cloned();
         Self::start(Arc::new(log), torn_tail, settings, clock)
     }

@@ -8,7 +8,7 @@ use ledger_log::{LogError, OpenError};
 use parking_lot::RwLock;
 
 use super::entries::{ABSENT, Entries, UNREADABLE};
-use super::index::{Checkpoint, Index, IndexDirectory};
+use super::index::{Checkpoint, Index, IndexDirectory, LogMark};
 use super::keeper;
 use crate::{Result, StoreError, StoreSettings};
 
@@ -74,8 +74,8 @@ impl Replayed {
         settings: &StoreSettings,
     ) -> Result<Self> {
         let seen = checkpoint.entry();
-        let payload = entries.log().read(seen, 1)?.into_iter().next();
-        if payload.is_none_or(|payload| keeper::sha256(&payload) != checkpoint.digest()) {
+        let at = LogMark::at(entries.log().as_ref(), seen)?;
+        if !at.is_some_and(|at| checkpoint.is_of(&at)) {
             return Err(directory.damage(&directory.checkpoint(), "it is of another ledger"));
         }
         let (mut index, administrative) = checkpoint.load(directory)?;

@@ -5,8 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use identity::IssuerName;
 use ledger::{EntryNumber, WorkOrderCounts};
+use ledger_log::Log;
 use prost::Message;
 
 use super::administration::Administration;
@@ -28,9 +30,12 @@ pub(in crate::state) struct Checkpoint {
     /// The last entry that is in it.
     #[prost(uint64, tag = "2")]
     entry: u64,
-    /// SHA-256 over the stored bytes of that entry: whether it is of this ledger.
+    /// SHA-256 over the stored bytes of that entry.
     #[prost(bytes = "vec", tag = "3")]
     digest: Vec<u8>,
+    /// The root of the log's Merkle tree over the entries up to that one; empty: the log does not know it.
+    #[prost(bytes = "vec", tag = "16")]
+    root: Vec<u8>,
     /// The key of the keyed hashes.
     #[prost(bytes = "vec", tag = "4")]
     key: Vec<u8>,
@@ -57,6 +62,21 @@ pub(in crate::state) struct Checkpoint {
     times: Vec<u64>,
     #[prost(message, optional, tag = "15")]
     expiries: Option<Files>,
+}
+
+/// What tells a log from others at an entry.
+pub(in crate::state) struct LogMark {
+    digest: [u8; 32],
+    root: Option<[u8; 32]>,
+}
+
+impl LogMark {
+    /// At an entry; `None`: the log does not have it.
+    pub(in crate::state) fn at(log: &dyn Log, entry: EntryNumber) -> Result<Option<Self>> {
+        let Some(payload) = log.read(entry, 1)?.into_iter().next() else { return Ok(None) };
+        let digest = digest(&SHA256, &payload).as_ref().try_into().unwrap_or_default();
+        Ok(Some(Self { digest, root: log.root(entry)? }))
+    }
 }
 
 /// The numbers of files, the oldest first.
@@ -100,7 +120,7 @@ struct Counts {
 }
 
 impl Checkpoint {
-    pub(super) fn of(snapshot: &Snapshot, digest: [u8; 32], written: &Written, state: Blocks) -> Self {
+    pub(super) fn of(snapshot: &Snapshot, at: LogMark, written: &Written, state: Blocks) -> Self {
         let columns = |files: &[Arc<ColumnFile>]| {
             Some(Files { numbers: files.iter().map(|file| file.blocks().id().1).collect() })
         };
@@ -119,7 +139,8 @@ impl Checkpoint {
         Self {
             version: VERSION,
             entry: snapshot.entry.0,
-            digest: digest.to_vec(),
+            digest: at.digest.to_vec(),
+            root: at.root.map_or_else(Vec::new, |root| root.to_vec()),
             key: snapshot.key.0.to_vec(),
             tables: written.tables.iter().map(runs).collect(),
             rows: columns(&written.rows),
@@ -144,8 +165,10 @@ impl Checkpoint {
         EntryNumber(self.entry)
     }
 
-    pub(in crate::state) fn digest(&self) -> &[u8] {
-        &self.digest
+    /// Whether it was made over this log.
+    pub(in crate::state) fn is_of(&self, at: &LogMark) -> bool {
+        let same_root = at.root.is_none_or(|root| self.root.is_empty() || self.root == root);
+        self.digest == at.digest && same_root
     }
 
     /// Puts it in the place of the one before, durably. Mode 0600: it has the key of the hashes.

@@ -7,7 +7,7 @@ use identity::IssuerName;
 use ledger::{EntryNumber, WorkOrderCounts};
 
 use super::certificates::{CertificateRow, ShardRow};
-use super::checkpoint::{self, Checkpoint};
+use super::checkpoint::{self, Checkpoint, LogMark};
 use super::devices::Chunk;
 use super::disk::{ColumnFile, Expiry, ExpiryFile, Frozen, IndexDirectory, Recent, Run, WriteError, merge};
 use super::times::Times;
@@ -102,11 +102,7 @@ impl Snapshot {
 
     /// Writes it: first the files, then the checkpoint that names them. `changed_max`: rows that may have
     /// changed since their files were written. What no checkpoint names any more is removed.
-    pub(in crate::state) fn write(
-        &self,
-        digest: [u8; 32],
-        changed_max: usize,
-    ) -> Result<Written, WriteError> {
+    pub(in crate::state) fn write(&self, at: LogMark, changed_max: usize) -> Result<Written, WriteError> {
         let mut tables = [const { Vec::new() }; TABLES];
         for (runs, (recent, before)) in tables.iter_mut().zip(&self.tables) {
             *runs = add_run(&self.directory, recent, before)?;
@@ -123,7 +119,7 @@ impl Snapshot {
         };
         let state = checkpoint::write_state(&self.directory, self, &written.changed)?;
         self.directory.sync()?;
-        let checkpoint = Checkpoint::of(self, digest, &written, state);
+        let checkpoint = Checkpoint::of(self, at, &written, state);
         checkpoint.save(&self.directory)?;
         self.directory.keep(&checkpoint.files());
         Ok(written)
