@@ -101,8 +101,16 @@ impl Snapshot {
     }
 
     /// Writes it: first the files, then the checkpoint that names them. `changed_max`: rows that may have
-    /// changed since their files were written. What no checkpoint names any more is removed.
+    /// changed since their files were written. Files that the last checkpoint does not name are removed, also
+    /// after an error: a full disk keeps none of them.
     pub(in crate::state) fn write(&self, at: LogMark, changed_max: usize) -> Result<Written, WriteError> {
+        let written = self.write_files(at, changed_max);
+        let last = Checkpoint::read(&self.directory);
+        self.directory.keep(&last.map(|last| last.files()).unwrap_or_default());
+        written
+    }
+
+    fn write_files(&self, at: LogMark, changed_max: usize) -> Result<Written, WriteError> {
         let mut tables = [const { Vec::new() }; TABLES];
         for (runs, (recent, before)) in tables.iter_mut().zip(&self.tables) {
             *runs = add_run(&self.directory, recent, before)?;
@@ -119,9 +127,7 @@ impl Snapshot {
         };
         let state = checkpoint::write_state(&self.directory, self, &written.changed)?;
         self.directory.sync()?;
-        let checkpoint = Checkpoint::of(self, at, &written, state);
-        checkpoint.save(&self.directory)?;
-        self.directory.keep(&checkpoint.files());
+        Checkpoint::of(self, at, &written, state).save(&self.directory)?;
         Ok(written)
     }
 
