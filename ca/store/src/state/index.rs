@@ -6,6 +6,7 @@
 //! is known to exist from all others, or the entry is read to be sure.
 
 mod administration;
+mod callers;
 mod certificates;
 mod checkpoint;
 mod devices;
@@ -16,6 +17,7 @@ mod jobs;
 mod reservations;
 mod rows;
 mod snapshot;
+mod state_file;
 mod times;
 mod traces;
 
@@ -32,6 +34,7 @@ use ledger_log::format::{self, Caller, CertificateSummary, EntryRecord};
 
 use crate::Result;
 use administration::Administration;
+use callers::{Birth, Callers};
 use certificates::NONE;
 pub(super) use certificates::{CertificateRow, Certificates, Kind};
 pub(super) use checkpoint::{Checkpoint, LogMark};
@@ -47,6 +50,7 @@ pub(super) struct Index {
     pub(super) directory: Arc<IndexDirectory>,
     key: HashKey,
     devices: Devices,
+    callers: Callers,
     serial_numbers: Table,
     keys: Table,
     /// Rows of birth certificates.
@@ -68,6 +72,7 @@ impl Index {
             directory,
             key: HashKey(key),
             devices: Devices::default(),
+            callers: Callers::default(),
             serial_numbers: Table::default(),
             keys: Table::default(),
             traces: Table::default(),
@@ -133,9 +138,15 @@ impl Index {
                 let (position, but) = (self.device_row(device.into()), self.certificate_row(&but)?);
                 self.supersede(position, but, number, in_use_ends.map(format::milliseconds))?;
             }
-            Effect::DeviceBorn { device, work_order, .. } => {
+            Effect::DeviceBorn { device, work_order, birth } => {
                 let hash = self.key.device(device.into());
-                self.bear(hash, self.device_at(hash), work_order, number);
+                let born = Birth {
+                    serial_number: birth,
+                    work_order,
+                    caller: entry.principal.as_ref().into(),
+                    at_ms: format::milliseconds(entry.at),
+                };
+                self.bear(hash, self.device_at(hash), &born, number);
                 return Ok(self.administration.take_reserved(device.into(), work_order));
             }
             Effect::TracesLeft { device, traces, .. } => {

@@ -8,7 +8,7 @@ use ledger::{CertificateStatus, EntryNumber};
 
 use ledger_log::format::CertificateSummary;
 
-use super::disk::{Column, Expiries, Expiry, Record};
+use super::disk::{Column, Expiries, Expiry, Record, numbers};
 use crate::Result;
 
 /// All certificates, in the order of their entries.
@@ -299,22 +299,25 @@ impl Certificates {
 }
 
 impl Record for CertificateRow {
-    const BYTES: usize = 20;
-
-    fn write(&self, to: &mut Vec<u8>) {
-        let Self { check, entry, previous, changed, word } = self;
-        [check, entry, previous, changed, word].into_iter().for_each(|field| field.write(to));
+    fn pack(records: &[Self], to: &mut Vec<u8>) {
+        numbers::pack::<5, 1>(records.iter().map(|row| row.fields()), to);
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let ([check, entry, previous, changed, word], []) = bytes.as_chunks::<4>() else { return None };
-        let [check, entry, previous, changed, word] =
-            [check, entry, previous, changed, word].map(|field| u32::from_le_bytes(*field));
-        Some(Self { check, entry, previous, changed, word })
+    fn unpack(bytes: &[u8]) -> impl Iterator<Item = Option<Self>> {
+        numbers::unpack::<5, 1>(bytes).map(|fields| fields.map(Self::of))
     }
 }
 
 impl CertificateRow {
+    /// The keyed hash first: it cannot be packed.
+    pub(super) fn fields(self) -> [u32; 5] {
+        [self.check, self.entry, self.previous, self.changed, self.word]
+    }
+
+    pub(super) fn of([check, entry, previous, changed, word]: [u32; 5]) -> Self {
+        Self { check, entry, previous, changed, word }
+    }
+
     pub(crate) fn status(self) -> CertificateStatus {
         if self.is_held() { CertificateStatus::Held } else { self.without_hold() }
     }

@@ -1,7 +1,7 @@
 //! What a checkpoint says: as of which entry it is, which files make up the index, and what is in none of
 //! them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -12,12 +12,11 @@ use ledger_log::Log;
 use prost::Message;
 
 use super::administration::Administration;
-use super::certificates::{CertificateRow, Certificates, ShardRow, issuer_place};
-use super::devices::{DeviceRow, Devices};
-use super::disk::{
-    BlockWriter, Blocks, Column, ColumnFile, Expiries, ExpiryFile, IndexDirectory, Kind, Record, Run, Table,
-};
+use super::callers::Callers;
+use super::certificates::{Certificates, ShardRow, issuer_place};
+use super::disk::{Blocks, Column, ColumnFile, Expiries, ExpiryFile, IndexDirectory, Kind, Run, Table};
 use super::snapshot::{Snapshot, TABLES, Written};
+use super::state_file::State;
 use super::times::Times;
 use super::{HashKey, Index};
 use crate::Result;
@@ -62,6 +61,9 @@ pub(in crate::state) struct Checkpoint {
     times: Vec<u64>,
     #[prost(message, optional, tag = "15")]
     expiries: Option<Files>,
+    /// Of [`Callers`].
+    #[prost(string, repeated, tag = "17")]
+    callers: Vec<String>,
 }
 
 /// What tells a log from others at an entry.
@@ -154,6 +156,7 @@ impl Checkpoint {
                 .collect(),
             counts: snapshot.counts.iter().map(Counts::of).collect(),
             times: snapshot.times.to_numbers(),
+            callers: snapshot.callers.to_text(),
             expiries: Some(Files {
                 numbers: written.expiries.iter().map(|file| file.blocks().id().1).collect(),
             }),
@@ -221,7 +224,7 @@ impl Checkpoint {
             administrative.extend(file.all::<u32>()?);
         }
         let state = Blocks::open(directory, Kind::State, self.state)?;
-        let State { devices, changed, due } = read_state(&state)?;
+        let State { devices, changed, due } = State::read(&state)?;
         let (rows, changes) = (Column::of(files(&self.rows)?), Column::of(files(&self.changes)?));
         let expiries = self.expiries.iter().flat_map(|files| &files.numbers);
         let expiries = expiries.map(|number| ExpiryFile::open(directory, *number).map(Arc::new));
@@ -240,6 +243,7 @@ impl Checkpoint {
             directory: Arc::clone(directory),
             key: HashKey(key),
             devices,
+            callers: Callers::of(&self.callers).ok_or_else(|| damaged("a caller cannot be read"))?,
             serial_numbers,
             keys,
             traces,
@@ -310,110 +314,8 @@ impl Counts {
     }
 }
 
-/// What the file of the state holds.
-struct State {
-    devices: Devices,
-    changed: HashMap<u32, CertificateRow>,
-    due: Vec<(u64, u32)>,
-}
-
-/// Writes what changes: devices, rows that changed since their files were written, what is to be revoked.
-pub(super) fn write_state(
-    directory: &Arc<IndexDirectory>,
-    snapshot: &Snapshot,
-    changed: &[(u32, CertificateRow)],
-) -> io::Result<Blocks> {
-    let mut writer = BlockWriter::create(directory, Kind::State)?;
-    let mut sections = Vec::new();
-    let mut block = Vec::new();
-    let mut push = |block: &mut Vec<u8>| {
-        let pushed = writer.push(block);
-        block.clear();
-        pushed
-    };
-    for chunk in &snapshot.devices {
-        chunk.iter().for_each(|row| row.write(&mut block));
-        push(&mut block)?;
-    }
-    sections.push(snapshot.devices.len() as u32);
-    let many: Vec<_> =
-        snapshot.many.iter().flat_map(|(device, rows)| rows.iter().map(move |row| (device, row))).collect();
-    let many = many.chunks(STATE_RECORDS);
-    sections.push(many.len() as u32);
-    for records in many {
-        records
-            .iter()
-            .for_each(|(device, row)| [**device, **row].iter().for_each(|field| field.write(&mut block)));
-        push(&mut block)?;
-    }
-    let records = changed.chunks(STATE_RECORDS);
-    sections.push(records.len() as u32);
-    for records in records {
-        for (number, row) in records {
-            number.write(&mut block);
-            row.write(&mut block);
-        }
-        push(&mut block)?;
-    }
-    let due = snapshot.due.chunks(STATE_RECORDS);
-    sections.push(due.len() as u32);
-    for records in due {
-        for (ms, row) in records {
-            block.extend_from_slice(&ms.to_le_bytes());
-            row.write(&mut block);
-        }
-        push(&mut block)?;
-    }
-    writer.finish(&sections.iter().flat_map(|count| count.to_le_bytes()).collect::<Vec<_>>())
-}
-
-fn read_state(blocks: &Blocks) -> Result<State> {
-    let damaged = || blocks.damage("what it holds cannot be read");
-    let sections: Vec<_> =
-        blocks.meta().as_chunks::<4>().0.iter().map(|count| u32::from_le_bytes(*count)).collect();
-    let [devices, many, changed, due] = <[u32; 4]>::try_from(sections).map_err(|_| damaged())?;
-    let mut next = 0;
-    let mut section = |blocks_of: u32, bytes: usize| -> Result<Vec<Vec<u8>>> {
-        let mut records = Vec::new();
-        for _ in 0..blocks_of {
-            records.extend(blocks.read(next)?.chunks(bytes).map(<[u8]>::to_vec));
-            next += 1;
-        }
-        Ok(records)
-    };
-    let all = |records: Vec<Vec<u8>>| records.into_iter();
-    let devices: Option<Vec<_>> =
-        all(section(devices, DeviceRow::BYTES)?).map(|record| DeviceRow::read(&record)).collect();
-    let mut rows_of = HashMap::<u32, Vec<u32>>::new();
-    for record in section(many, 8)? {
-        let (device, row) = record.split_at_checked(4).ok_or_else(damaged)?;
-        let (device, row) = (u32::read(device).ok_or_else(damaged)?, u32::read(row).ok_or_else(damaged)?);
-        rows_of.entry(device).or_default().push(row);
-    }
-    let changed: Option<HashMap<_, _>> = all(section(changed, 4 + CertificateRow::BYTES)?)
-        .map(|record| {
-            let (number, row) = record.split_at_checked(4)?;
-            Some((u32::read(number)?, CertificateRow::read(row)?))
-        })
-        .collect();
-    let due: Option<Vec<_>> = all(section(due, 12)?)
-        .map(|record| {
-            let (ms, row) = record.split_first_chunk::<8>()?;
-            Some((u64::from_le_bytes(*ms), u32::read(row)?))
-        })
-        .collect();
-    Ok(State {
-        devices: Devices::of(devices.ok_or_else(damaged)?, rows_of),
-        changed: changed.ok_or_else(damaged)?,
-        due: due.ok_or_else(damaged)?,
-    })
-}
-
 /// Of everything in the directory. An index of another version is built again.
 const VERSION: u32 = 1;
 
 /// A hundred bytes an order and a shard.
 const CHECKPOINT_BYTES_MAX: usize = 1 << 30;
-
-/// Records in a block of the state.
-const STATE_RECORDS: usize = 4096;

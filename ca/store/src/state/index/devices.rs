@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashTable;
-use identity::DeviceId;
+use identity::{DeviceId, SerialNumber};
 use ledger::{CertificateStatus, DeviceChange, DeviceFlags, DeviceState, WorkOrderId};
 use ledger_log::format::{CertificateSummary, DeviceName};
 
 use super::certificates::{CertificateRow, Kind, NONE};
 use super::disk::Hash;
-use super::{Index, small_order};
+use super::{Birth, Index, small_order};
 use crate::Result;
 
 /// The rows of all devices.
@@ -40,8 +40,12 @@ pub(super) struct DeviceRow {
     pub(super) first: u32,
     /// Its birth certificate: the last one, if it was reworked.
     pub(super) birth: u32,
-    /// The order of that.
+    /// What is asked of that for every command of the device: its serial number, its order, who asked for it
+    /// (a place in [`Callers`]), and when, milliseconds since 1970.
+    pub(super) serial_number: SerialNumber,
     pub(super) work_order: u32,
+    pub(super) station: u32,
+    pub(super) born_at_ms: u64,
     /// The entry that last changed the flags; 0: none did.
     pub(super) changed: u32,
     /// When it was last seen, seconds since 1970. Readers move it forward.
@@ -141,18 +145,15 @@ fn row_of(chunks: &[Chunk], position: u32) -> Option<&DeviceRow> {
 impl Index {
     /// The device that owns the certificate entered last has a birth certificate: its first, or, if it has a
     /// position, that of a rework. Returns its position.
-    pub(super) fn bear(
-        &mut self,
-        hash: Hash,
-        position: Option<u32>,
-        work_order: WorkOrderId,
-        number: u32,
-    ) -> u32 {
+    pub(super) fn bear(&mut self, hash: Hash, position: Option<u32>, born: &Birth<'_>, number: u32) -> u32 {
         let birth = self.certificates.last();
+        let station = self.callers.place(born.caller);
+        let work_order = small_order(born.work_order);
         let was_confirmed = self.devices.row_mut(position).map(|row| {
             let was_confirmed = row.flags.confirmed;
             row.flags.reborn();
-            (row.changed, row.birth, row.work_order) = (number, birth, small_order(work_order));
+            (row.changed, row.birth, row.work_order) = (number, birth, work_order);
+            (row.serial_number, row.station, row.born_at_ms) = (born.serial_number, station, born.at_ms);
             was_confirmed
         });
         let position = position.unwrap_or_else(|| {
@@ -163,14 +164,17 @@ impl Index {
                 newest: birth,
                 first: birth,
                 birth,
-                work_order: small_order(work_order),
+                serial_number: born.serial_number,
+                work_order,
+                station,
+                born_at_ms: born.at_ms,
                 changed: 0,
                 seen: AtomicU32::new(0),
                 live,
                 flags: DeviceFlags::default(),
             })
         });
-        self.administration.count(work_order, |counts| counts.count_birth(was_confirmed));
+        self.administration.count(born.work_order, |counts| counts.count_birth(was_confirmed));
         position
     }
 
@@ -358,8 +362,10 @@ impl DeviceRow {
 
     pub(super) fn write(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(&self.hash.to_le_bytes());
+        to.extend_from_slice(&self.born_at_ms.to_le_bytes());
+        to.extend_from_slice(self.serial_number.as_bytes());
         let seen = self.seen.load(Ordering::Relaxed);
-        let fields = [self.newest, self.first, self.birth, self.work_order, self.changed, seen];
+        let fields = [self.newest, self.first, self.birth, self.work_order, self.station, self.changed, seen];
         to.extend(fields.iter().chain(&self.live).flat_map(|field| field.to_le_bytes()));
         let DeviceFlags { confirmed, scrapped, retired, held, rework } = self.flags;
         let flags = [confirmed, scrapped, retired, held, rework];
@@ -369,9 +375,11 @@ impl DeviceRow {
     /// Reads what [`Self::write`] wrote.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (hash, rest) = bytes.split_first_chunk::<8>()?;
+        let (born_at_ms, rest) = rest.split_first_chunk::<8>()?;
+        let (serial_number, rest) = rest.split_first_chunk::<16>()?;
         let (fields, flags) = rest.as_chunks::<4>();
         let fields: Vec<u32> = fields.iter().map(|field| u32::from_le_bytes(*field)).collect();
-        let ([newest, first, birth, work_order, changed, seen, live @ ..], [flags]) =
+        let ([newest, first, birth, work_order, station, changed, seen, live @ ..], [flags]) =
             (fields.as_slice(), flags)
         else {
             return None;
@@ -382,7 +390,10 @@ impl DeviceRow {
             newest: *newest,
             first: *first,
             birth: *birth,
+            serial_number: SerialNumber::try_from(serial_number.as_slice()).ok()?,
             work_order: *work_order,
+            station: *station,
+            born_at_ms: u64::from_le_bytes(*born_at_ms),
             changed: *changed,
             seen: AtomicU32::new(*seen),
             live: live.try_into().ok()?,
@@ -397,7 +408,7 @@ impl DeviceRow {
     }
 
     /// Bytes of a row on disk.
-    pub(super) const BYTES: usize = 8 + 4 * (6 + LIVE_ROWS) + 1;
+    pub(super) const BYTES: usize = 8 + 8 + 16 + 4 * (7 + LIVE_ROWS) + 1;
 }
 
 /// Of a chunk.

@@ -6,6 +6,7 @@ mod column;
 mod directory;
 mod expiries;
 mod filter;
+pub(super) mod numbers;
 mod run;
 mod table;
 

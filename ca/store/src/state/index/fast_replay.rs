@@ -3,7 +3,7 @@
 use ledger::{DeviceChange, StatusChange, WorkOrderCounts};
 use ledger_log::format::{EntrySummary, SummaryEvent};
 
-use super::{Index, small};
+use super::{Birth, Index, small};
 use crate::Result;
 
 impl Index {
@@ -23,7 +23,13 @@ impl Index {
                 }
                 self.enter_certificate_of(position, certificate, number)?;
                 self.enter_traces(summary.device.product, traces, self.certificates.last());
-                position = Some(self.bear(hash, position, *work_order, number));
+                let born = Birth {
+                    serial_number: certificate.serial_number,
+                    work_order: *work_order,
+                    caller: summary.caller,
+                    at_ms: summary.at_ms,
+                };
+                position = Some(self.bear(hash, position, &born, number));
             }
             SummaryEvent::UnitConfirmed { work_order, serial_number } => {
                 self.change(position, DeviceChange::Confirmed, number);

@@ -9,7 +9,7 @@ use identity::{
 };
 use ledger::{
     AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Entry, EntryNumber, Event, HoldFacts,
-    Holder, JobFacts, JobId, PrincipalFacts, ProductFacts, RequestFacts, ReservationFacts, ReservationId,
+    JobFacts, JobId, PrincipalFacts, ProductFacts, RequestFacts, ReservationFacts, ReservationId,
     ReservedUnit, Trace, View, WorkOrderFacts, WorkOrderId,
 };
 
@@ -26,45 +26,41 @@ pub(crate) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The device at this position, if it is this one. Of its certificates only those are read that are live,
-    /// and its birth.
+    /// The device at this position. Of its certificates only those are read that are live.
     fn device_at(&self, device: &DeviceId, position: u32) -> Result<Option<DeviceFacts>> {
         let Some(row) = self.index.devices.row(position) else { return Ok(None) };
-        let mut certificates = self.index.devices.live(position);
-        if !certificates.contains(&row.birth) {
-            certificates.insert(0, row.birth);
-        }
-        let mut live = Vec::with_capacity(certificates.len());
-        let (mut operational, mut birth) = (None, None);
-        for number in certificates {
+        let (mut live, mut operational) = (Vec::new(), None);
+        for number in self.index.devices.live(position) {
             let Some(certificate) = self.index.certificates.get(number)? else { return Ok(None) };
-            if !certificate.is_live() && number != row.birth {
+            if !certificate.is_live() {
+                continue;
+            }
+            if number == row.birth {
+                live.push(row.serial_number);
                 continue;
             }
             let entry = self.entries.at(certificate.entry)?;
-            if entry.event.holder() != Some(Holder::Principal(Principal::Device(device.clone()))) {
+            let (Event::BirthIssued { device: holder, certificate: signed, .. }
+            | Event::OperationalIssued { device: holder, certificate: signed, .. }) = &entry.event
+            else {
+                return Ok(None);
+            };
+            if holder != device {
                 return Ok(None);
             }
-            let Some(signed) = entry.event.certificate() else { return Ok(None) };
-            let serial_number = signed.serial_number;
-            if certificate.is_live() {
-                live.push(serial_number);
-            }
+            live.push(signed.serial_number);
             if certificate.kind() == Kind::Operational
                 && certificate.without_hold() == CertificateStatus::InUse
             {
-                operational = Some(serial_number);
-            }
-            if let (true, Event::BirthIssued { work_order, .. }) = (number == row.birth, &entry.event) {
-                birth = Some((serial_number, *work_order, entry.principal.clone(), entry.at));
+                operational = Some(signed.serial_number);
             }
         }
-        Ok(birth.map(|(birth, work_order, station, born_at)| DeviceFacts {
+        Ok(Some(DeviceFacts {
             id: device.clone(),
-            work_order,
-            station,
-            born_at,
-            birth,
+            work_order: WorkOrderId(row.work_order.into()),
+            station: self.index.callers.at(row.station),
+            born_at: UNIX_EPOCH + Duration::from_millis(row.born_at_ms),
+            birth: row.serial_number,
             live,
             operational,
             flags: row.flags,

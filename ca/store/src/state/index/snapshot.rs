@@ -6,12 +6,13 @@ use std::sync::Arc;
 use identity::IssuerName;
 use ledger::{EntryNumber, WorkOrderCounts};
 
+use super::callers::Callers;
 use super::certificates::{CertificateRow, ShardRow};
-use super::checkpoint::{self, Checkpoint, LogMark};
+use super::checkpoint::{Checkpoint, LogMark};
 use super::devices::Chunk;
 use super::disk::{ColumnFile, Expiry, ExpiryFile, Frozen, IndexDirectory, Recent, Run, WriteError, merge};
 use super::times::Times;
-use super::{HashKey, Index};
+use super::{HashKey, Index, state_file};
 
 /// What was set aside.
 pub(in crate::state) struct Snapshot {
@@ -32,6 +33,7 @@ pub(in crate::state) struct Snapshot {
     pub(super) issuers: Vec<(IssuerName, u32)>,
     pub(super) counts: Vec<WorkOrderCounts>,
     pub(super) times: Times,
+    pub(super) callers: Callers,
 }
 
 /// What was written: the index goes on with it.
@@ -71,6 +73,7 @@ impl Index {
             issuers: self.issuers.iter().map(|(issuer, row)| (*issuer, *row)).collect(),
             counts: self.administration.counts(),
             times: self.times.clone(),
+            callers: self.callers.clone(),
         }
     }
 
@@ -125,7 +128,7 @@ impl Snapshot {
             changed,
             settled,
         };
-        let state = checkpoint::write_state(&self.directory, self, &written.changed)?;
+        let state = state_file::write(&self.directory, self, &written.changed)?;
         self.directory.sync()?;
         Checkpoint::of(self, at, &written, state).save(&self.directory)?;
         Ok(written)

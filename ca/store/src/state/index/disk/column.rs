@@ -1,31 +1,29 @@
-//! A column: records of one size by their numbers, from 0, to which records are only added: the newest in
-//! memory, the rest in files.
+//! A column: records by their numbers, from 0, to which records are only added: the newest in memory, the rest
+//! in files.
 
 use std::sync::Arc;
 
 use super::blocks::{BlockWriter, Blocks};
 use super::directory::{IndexDirectory, Kind};
+use super::numbers;
 use super::run::WriteError;
 use crate::Result;
 
 /// What a column holds.
 pub(in crate::state::index) trait Record: Copy {
-    /// The length of the record on disk, bytes.
-    const BYTES: usize;
-    fn write(&self, to: &mut Vec<u8>);
-    /// Reads what [`Self::write`] wrote.
-    fn read(bytes: &[u8]) -> Option<Self>;
+    /// Writes records that follow each other.
+    fn pack(records: &[Self], to: &mut Vec<u8>);
+    /// Reads what [`Self::pack`] wrote; an item is `None` where it is cut off.
+    fn unpack(bytes: &[u8]) -> impl Iterator<Item = Option<Self>>;
 }
 
 impl Record for u32 {
-    const BYTES: usize = 4;
-
-    fn write(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(&self.to_le_bytes());
+    fn pack(records: &[Self], to: &mut Vec<u8>) {
+        numbers::pack::<1, 0>(records.iter().map(|record| [*record]), to);
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self::from_le_bytes)
+    fn unpack(bytes: &[u8]) -> impl Iterator<Item = Option<Self>> {
+        numbers::unpack::<1, 0>(bytes).map(|record| record.map(|[record]| record))
     }
 }
 
@@ -214,10 +212,10 @@ impl ColumnFile {
         records: &[R],
     ) -> Result<Self, WriteError> {
         let mut writer = BlockWriter::create(directory, Kind::Column)?;
-        let mut block = Vec::with_capacity(BLOCK_RECORDS * R::BYTES);
+        let mut block = Vec::new();
         for records in records.chunks(BLOCK_RECORDS) {
             block.clear();
-            records.iter().for_each(|record| record.write(&mut block));
+            R::pack(records, &mut block);
             writer.push(&block)?;
         }
         let count = records.len() as u32;
@@ -241,8 +239,7 @@ impl ColumnFile {
     fn get<R: Record>(&self, number: u32) -> Result<R> {
         let position = number.saturating_sub(self.first) as usize;
         let block = self.blocks.read(position / BLOCK_RECORDS)?;
-        let start = (position % BLOCK_RECORDS) * R::BYTES;
-        let record = block.get(start..start + R::BYTES).and_then(R::read);
+        let record = R::unpack(&block).nth(position % BLOCK_RECORDS).flatten();
         record.ok_or_else(|| self.blocks.damage("a record is missing"))
     }
 
@@ -268,8 +265,8 @@ impl ColumnFile {
         let mut records = Vec::with_capacity(blocks.len() * BLOCK_RECORDS);
         for block in blocks {
             let bytes = self.blocks.read(block)?;
-            for record in bytes.chunks(R::BYTES) {
-                records.push(R::read(record).ok_or_else(|| self.blocks.damage("a record is cut off"))?);
+            for record in R::unpack(&bytes) {
+                records.push(record.ok_or_else(|| self.blocks.damage("a record is cut off"))?);
             }
         }
         Ok(records)
@@ -279,11 +276,11 @@ impl ColumnFile {
 /// Of one file. A short last file is written again with what follows it.
 const FILE_RECORDS_MAX: u32 = 1 << 20;
 
-/// A block of rows is a kilobyte and a half.
-const BLOCK_RECORDS: usize = 64;
+/// Of a block, which is read, and half of it unpacked, for one record.
+const BLOCK_RECORDS: usize = 32;
 
 /// Records that are read in one piece.
-const PIECE_RECORDS: usize = 64 * BLOCK_RECORDS;
+const PIECE_RECORDS: usize = 128 * BLOCK_RECORDS;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::blocks::{BlockWriter, Blocks};
 use super::directory::{IndexDirectory, Kind};
+use super::numbers::{put, take, unzigzag, zigzag};
 use super::run::WriteError;
 use crate::Result;
 
@@ -211,36 +212,6 @@ fn expiry(bytes: &[u8; 12]) -> Expiry {
     (u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]), u32::from_le_bytes([e0, e1, e2, e3]))
 }
 
-/// Seven bits a byte, the lowest first; the highest bit says that more follow.
-fn put(mut number: u64, to: &mut Vec<u8>) {
-    while number >= 0x80 {
-        to.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    to.push(number as u8);
-}
-
-fn take(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for place in 0..10 {
-        let (byte, following) = rest.split_first()?;
-        *rest = following;
-        number |= u64::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-fn zigzag(number: i64) -> u64 {
-    ((number << 1) ^ (number >> 63)) as u64
-}
-
-fn unzigzag(number: u64) -> i64 {
-    (number >> 1) as i64 ^ -((number & 1) as i64)
-}
-
 /// Of a block: it is read for the first certificate of a page.
 const BLOCK_RECORDS: u64 = 256;
 
@@ -277,18 +248,6 @@ mod tests {
             let first_of_second = sorted.partition_point(|expiry| expiry.0 < sorted[1_300].0);
             let page = expiries.page(sorted[1_234], sorted[1_300].0, 5_000).unwrap();
             assert_eq!(page, sorted[1_234..first_of_second]);
-        }
-    }
-
-    #[test]
-    fn numbers_of_every_length_are_read_back() {
-        for number in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
-            let mut bytes = Vec::new();
-            put(number, &mut bytes);
-            assert_eq!(take(&mut bytes.as_slice()), Some(number));
-        }
-        for number in [0, 1, -1, 4_000_000_000, -4_000_000_000, i64::MAX, i64::MIN] {
-            assert_eq!(unzigzag(zigzag(number)), number);
         }
     }
 }
