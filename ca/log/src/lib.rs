@@ -2,6 +2,7 @@
 //! What an entry means is no concern of this crate.
 
 mod batch;
+pub mod checkpoint;
 mod error;
 mod faulty;
 mod files;

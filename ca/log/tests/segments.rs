@@ -11,7 +11,7 @@ mod filled;
 
 use std::fs;
 
-use filled::{filled, flip, settings, settings as settings_in, with_extension};
+use filled::{filled, flip, settings, with_extension};
 use ledger::EntryNumber;
 use ledger_log::suite::{batch, entry, read_all};
 use ledger_log::tree::{self, Frontier};
@@ -263,8 +263,8 @@ async fn a_segment_of_a_later_version_is_not_opened() {
 #[tokio::test]
 async fn entries_of_another_history_are_told_by_the_root() {
     let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let other = settings(&other);
     let settings = filled(&one, 300).await;
-    let other = settings_in(&other);
     let log = FileLog::create(&other).unwrap();
     for behind in (0..300).step_by(3) {
         log.append(&batch(behind, 3, if behind == 0 { "!" } else { "" }).clone()).await.unwrap();
