@@ -60,8 +60,12 @@ Example:
   touchmark-ca ledger verify --config /srv/ca/ca.toml";
 
 const VERIFY_MORE: &str = "\
-Exit status: 0 when all of it holds, 3 when the checkpoint or the key cannot be used, 4 when the ledger
-is not as it was recorded or signed: the error names the file, the offset and the entry.
+Exit status:
+  0  every entry is as it was recorded, and those up to the checkpoint are those that were signed
+  1  failed; trying again may help
+  2  wrong usage
+  3  the configuration, the checkpoint or the key cannot be used
+  4  the ledger is not as it was recorded or signed; the error names the file, the offset and the entry
 
 Example:
   touchmark-ca ledger public-key --config /srv/ca/ca.toml > ledger.pub        # once, kept elsewhere
