@@ -2,6 +2,7 @@
 
 mod document_signer;
 mod init;
+mod ledger;
 mod offline;
 mod serving;
 
@@ -10,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 pub use document_signer::DocumentSignerArguments;
 pub use init::InitArguments;
+pub use ledger::{LedgerCommand, PublicKeyArguments, VerifyArguments};
 pub use offline::{ConfirmTimeArguments, CredentialArguments, RestoredArguments, RootCrlArguments};
 pub use serving::{ConfigArguments, ServeArguments, WaitArguments};
 
@@ -64,6 +66,9 @@ pub enum Command {
     /// stood still for long or its clock was wrong before, confirm it.
     #[command(after_help = offline::CONFIRM_TIME_MORE)]
     ConfirmTime(ConfirmTimeArguments),
+    /// Prove that the ledger was not changed
+    #[command(subcommand, after_help = ledger::MORE)]
+    Ledger(LedgerCommand),
     /// Check the configuration and report all mistakes at once
     #[command(after_long_help = serving::manual_of_config())]
     CheckConfig(ConfigArguments),
@@ -92,6 +97,10 @@ impl Command {
             | Self::AcceptRestoredStore(RestoredArguments { json, .. })
             | Self::ConfirmTime(ConfirmTimeArguments { json, .. })
             | Self::CheckConfig(ConfigArguments { json, .. })
+            | Self::Ledger(
+                LedgerCommand::Verify(VerifyArguments { json, .. })
+                | LedgerCommand::PublicKey(PublicKeyArguments { json, .. }),
+            )
             | Self::Wait(WaitArguments { json, .. }) => *json,
             Self::Serve(_) | Self::Completions { .. } => false,
         }

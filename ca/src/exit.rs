@@ -11,6 +11,7 @@ use store::{LogError, StoreError};
 use crate::arguments::PROGRAM;
 use crate::config::{ConfigError, Exposure};
 use crate::init::InitError;
+use crate::ledger::VerifyError;
 use crate::serve::{NAMES_NEXT, OpenError, ServeError};
 use crate::wait::WaitError;
 
@@ -26,6 +27,8 @@ pub enum Failure {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Wait(#[from] WaitError),
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     #[error("not confirmed; nothing was changed")]
     NotConfirmed,
     #[error("the CA could not serve with this configuration")]
@@ -50,6 +53,7 @@ impl Failure {
             Self::Init(error) => of_init(error),
             Self::Serve(error) => of_serve(error),
             Self::Wait(error) => error.status(),
+            Self::Verify(error) => of_verify(error),
             Self::NotConfirmed => Status::NotConfirmed,
             Self::Output(_) | Self::Print(_) => Status::Failed,
         }
@@ -95,6 +99,7 @@ impl Failure {
                 return None;
             }
             Self::Wait(error) => return Some(error.next_step()),
+            Self::Verify(error) => verify_step(error)?,
             Self::NotConfirmed => "say --yes when it is meant and nobody can be asked",
         };
         Some(next.to_owned())
@@ -126,6 +131,19 @@ fn init_step(error: &InitError) -> Option<&'static str> {
         }
         InitError::OtherInstallation => "use the issuers and the ledger of one installation",
         _ => return None,
+    })
+}
+
+fn verify_step(error: &VerifyError) -> Option<&'static str> {
+    Some(match error {
+        VerifyError::Ledger(error) => store_step(error)?,
+        VerifyError::Shorter { .. } | VerifyError::Differs { .. } => {
+            "find out who or what changed the ledger; restore the one that was signed from a backup (docs/operations/prove-the-ledger.md)"
+        }
+        VerifyError::Read { .. } | VerifyError::Unusable { .. } => {
+            "see touchmark-ca ledger verify --help for where both come from"
+        }
+        VerifyError::Thread => return None,
     })
 }
 
@@ -195,6 +213,7 @@ fn of_init(error: &InitError) -> Status {
         | InitError::NoDocumentSigner(_)
         | InitError::DocumentKey(_)
         | InitError::DocumentSigner(_)
+        | InitError::LedgerKey(_)
         | InitError::RootCrl(
             RootCrlError::NotSigned | RootCrlError::NoList | RootCrlError::Overtaken { .. },
         ) => Status::Unusable,
@@ -209,6 +228,15 @@ fn of_init(error: &InitError) -> Status {
         | InitError::CeremonyFile { .. }
         | InitError::Refused(_)
         | InitError::FreshKey(_) => Status::Failed,
+    }
+}
+
+fn of_verify(error: &VerifyError) -> Status {
+    match error {
+        VerifyError::Ledger(error) => of_opening(error),
+        VerifyError::Shorter { .. } | VerifyError::Differs { .. } => Status::Damaged,
+        VerifyError::Read { .. } | VerifyError::Unusable { .. } => Status::Unusable,
+        VerifyError::Thread => Status::Failed,
     }
 }
 

@@ -1,13 +1,14 @@
 //! `touchmark-ca`: reads the command line and the settings, runs the library, says how it ended.
 
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use ca::arguments::{
     Arguments, Command, ConfigArguments, ConfirmTimeArguments, CredentialArguments, DocumentSignerArguments,
-    InitArguments, PROGRAM, RestoredArguments, RootCrlArguments, ServeArguments, WaitArguments,
+    InitArguments, LedgerCommand, PROGRAM, PublicKeyArguments, RestoredArguments, RootCrlArguments,
+    ServeArguments, VerifyArguments, WaitArguments,
 };
 use ca::clock::CheckedClock;
 use ca::config::{ConfigError, Settings};
@@ -17,6 +18,7 @@ use ca::init::{
     export_root_crl, import_document_signer, import_root_crl, init, lacks_something, make_document_signer,
     renew_root_crl, utc,
 };
+use ca::ledger::{public_key_of, verify_with_progress};
 use ca::serve::{Addresses, serve};
 use ca::telemetry;
 use ca::wait::wait;
@@ -69,6 +71,8 @@ async fn run_command(arguments: Arguments) -> ExitCode {
         Command::DocumentSigner(arguments) => certify_document_signer(arguments).await,
         Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
         Command::ConfirmTime(arguments) => confirm(arguments).await,
+        Command::Ledger(LedgerCommand::Verify(arguments)) => prove(arguments).await,
+        Command::Ledger(LedgerCommand::PublicKey(arguments)) => print_public_key(&arguments),
         Command::CheckConfig(arguments) => check(arguments).await,
         Command::Wait(arguments) => wait_until_ready(arguments).await,
         Command::Completions { shell } => print(&completion_script::<Arguments>(PROGRAM, shell)),
@@ -191,6 +195,23 @@ async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
          Start the CA. touchmark doctor names the certificates that were recorded while the clock was ahead.\n"
     );
     told(json, &json!({ "entry": entry.to_string(), "time": time, "before": before }), &text)
+}
+
+async fn prove(arguments: VerifyArguments) -> Result<(), Failure> {
+    let dir = match (&arguments.dir, &arguments.config) {
+        (Some(dir), _) => dir.clone(),
+        (None, Some(config)) => trusted(config, Settings::read_beside_the_server)?.store.ledger(),
+        (None, None) => PathBuf::from("."),
+    };
+    let outside = arguments.checkpoint.zip(arguments.public_key);
+    let proof = verify_with_progress(dir, outside, arguments.json).await?;
+    told(arguments.json, &proof.json(), &proof.text())
+}
+
+fn print_public_key(arguments: &PublicKeyArguments) -> Result<(), Failure> {
+    let key = public_key_of(&trusted(&arguments.config, Settings::read_beside_the_server)?)?;
+    let text = if arguments.pem { key.pem() } else { format!("{key}\n") };
+    told(arguments.json, &json!({ "public_key": key.to_string(), "pem": key.pem() }), &text)
 }
 
 async fn run(arguments: ServeArguments) -> Result<(), Failure> {

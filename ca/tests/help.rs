@@ -42,6 +42,16 @@ fn what_is_done_rarely_has_a_manual_too() {
 }
 
 #[test]
+fn proving_the_ledger_has_a_manual() {
+    help(&["ledger", "--help"]).assert().success().stdout_eq(file!["help/ledger.txt"]);
+    help(&["ledger", "verify", "--help"]).assert().success().stdout_eq(file!["help/ledger-verify.txt"].raw());
+    help(&["ledger", "public-key", "--help"])
+        .assert()
+        .success()
+        .stdout_eq(file!["help/ledger-public-key.txt"]);
+}
+
+#[test]
 fn waiting_and_completion_have_a_manual() {
     help(&["wait", "--help"]).assert().success().stdout_eq(file!["help/wait.txt"]);
     help(&["completions", "--help"]).assert().success().stdout_eq(file!["help/completions.txt"]);

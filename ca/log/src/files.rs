@@ -10,6 +10,7 @@ mod scan;
 mod sealed;
 mod segment;
 mod space;
+mod verify;
 
 use std::fs::{self, File};
 use std::io;
@@ -32,6 +33,8 @@ use crate::{AppendError, Batch, Log, LogError, LogMetrics, OpenError, frame};
 use open_files::OpenFiles;
 use segment::{HEADER_BYTES, Segment, io_error};
 use space::DiskSpace;
+
+pub use verify::{Verified, Verifying, verify};
 
 /// Where a log in files lies, and how it writes.
 #[derive(Debug, Clone, PartialEq, Eq)]

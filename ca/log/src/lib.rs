@@ -2,6 +2,7 @@
 //! What an entry means is no concern of this crate.
 
 mod batch;
+pub mod checkpoint;
 mod error;
 mod faulty;
 mod files;
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 pub use batch::Batch;
 pub use error::{AppendError, LogError, OpenError};
 pub use faulty::{Fault, FaultyLog};
-pub use files::{FileLog, FileSettings, SEGMENT_BYTES_DEFAULT, TornTail};
+pub use files::{FileLog, FileSettings, SEGMENT_BYTES_DEFAULT, TornTail, Verified, Verifying, verify};
 pub use memory::MemoryLog;
 
 /// Entries in one order, numbered from 1 without gaps, for any number of writers and readers.

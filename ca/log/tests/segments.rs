@@ -6,42 +6,17 @@
     reason = "a failed assumption is a failed test"
 )]
 
-use std::fs;
-use std::path::PathBuf;
+#[path = "segments/filled.rs"]
+mod filled;
 
+use std::fs;
+
+use filled::{filled, flip, settings, with_extension};
 use ledger::EntryNumber;
 use ledger_log::suite::{batch, entry, read_all};
 use ledger_log::tree::{self, Frontier};
 use ledger_log::{Batch, FileLog, FileSettings, Log, LogError, OpenError, format};
 use tempfile::TempDir;
-
-fn settings(directory: &TempDir) -> FileSettings {
-    FileSettings { segment_bytes: 4096, ..FileSettings::new(directory.path().join("ledger")) }
-}
-
-/// A closed log of so many entries, in batches of three.
-async fn filled(directory: &TempDir, entries: u64) -> FileSettings {
-    let settings = settings(directory);
-    let log = FileLog::create(&settings).unwrap();
-    for behind in (0..entries).step_by(3) {
-        log.append(&batch(behind, 3, "")).await.unwrap();
-    }
-    log.close().await.unwrap();
-    settings
-}
-
-fn with_extension(settings: &FileSettings, extension: &str) -> Vec<PathBuf> {
-    let files = fs::read_dir(&settings.directory).unwrap().map(|file| file.unwrap().path());
-    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
-    files.sort();
-    files
-}
-
-fn flip(path: &PathBuf, position: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[position] ^= 1;
-    fs::write(path, bytes).unwrap();
-}
 
 #[tokio::test]
 async fn damage_in_an_old_segment_is_found_when_it_is_read_and_named() {
@@ -288,8 +263,8 @@ async fn a_segment_of_a_later_version_is_not_opened() {
 #[tokio::test]
 async fn entries_of_another_history_are_told_by_the_root() {
     let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let other = settings(&other);
     let settings = filled(&one, 300).await;
-    let other = self::settings(&other);
     let log = FileLog::create(&other).unwrap();
     for behind in (0..300).step_by(3) {
         log.append(&batch(behind, 3, if behind == 0 { "!" } else { "" }).clone()).await.unwrap();
