@@ -66,8 +66,8 @@ pub enum OpenError {
     Missing(String),
     /// It ends before an entry that what is derived from it has seen. Nothing was changed.
     #[error(
-        "the ledger lost its end: the listings in {path} have seen entry {seen}, and the ledger ends at entry {head}; certificates that it \
-         does not know may be in use",
+        "the ledger lost its end: {path} has seen entry {seen}, and the ledger ends at entry {head}; certificates that it does not \
+         know may be in use",
         path = .path.display()
     )]
     LostEnd {

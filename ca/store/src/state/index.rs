@@ -8,6 +8,7 @@
 mod administration;
 mod callers;
 mod certificates;
+mod changed;
 mod checkpoint;
 mod devices;
 mod disk;
@@ -43,6 +44,7 @@ use disk::{Column, Table};
 pub(super) use disk::{IndexDirectory, WriteError};
 use hashes::HashKey;
 pub(super) use rows::{Rows, second};
+pub(super) use times::STEP_SECONDS;
 use times::Times;
 
 /// What is known after the last entry that was entered.

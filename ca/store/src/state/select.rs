@@ -1,6 +1,6 @@
 //! Selections: a scan of the index and the ledger, in pages. The projection has no part in it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, Principal, SerialNumber};
 use ledger::{
@@ -10,9 +10,9 @@ use ledger::{
 use ledger_log::format;
 
 use super::Shared;
-use super::index::{Kind, second};
+use super::index::{Kind, STEP_SECONDS, second};
 use crate::selection::lineage;
-use crate::{Cursor, Page, Result, Selected, SelectedDevice, SelectionPage, page};
+use crate::{Cursor, Page, Result, Selected, SelectedDevice, SelectionPage, StoreError, page};
 
 impl Shared {
     pub(super) fn select(&self, selection: &Selection, from: u64, limit: usize) -> Result<SelectionPage> {
@@ -50,7 +50,10 @@ impl Shared {
                 })
             }
             Selection::Issued { from: start, until } => {
-                let rows = self.device_certificates_from(from)?;
+                let rows = match self.first_recorded_within(from, *start, *until)? {
+                    Some(first) => self.device_certificates_from(first)?,
+                    None => Vec::new(),
+                };
                 self.take(rows, limit, |entry, found| {
                     if (*start..*until).contains(&entry.at) {
                         found.extend(self.selected(entry, entry.number)?);
@@ -61,9 +64,45 @@ impl Shared {
         }
     }
 
+    /// The first row from one on, or a little before, whose entry is of a time within these; `None`: there is
+    /// none. Between two entries at which the clock was set back the times of entries rise, but for steps of
+    /// [`STEP_SECONDS`]: few entries are read, however many there are.
+    fn first_recorded_within(&self, from: u64, start: SystemTime, until: SystemTime) -> Result<Option<u32>> {
+        let step = Duration::from_secs(STEP_SECONDS);
+        let (start, until) = (start.checked_sub(step).unwrap_or(UNIX_EPOCH), until.checked_add(step));
+        let mut runs = self.view(|rows| Ok(rows.index.times.runs(u64::MAX)))?;
+        runs.reverse();
+        let from = u32::try_from(from).unwrap_or(u32::MAX);
+        for run in runs {
+            let (first, end) = self.certificates(|certificates| {
+                Ok::<_, StoreError>((
+                    certificates.first_from(run.first)?,
+                    certificates.first_from(run.last + 1)?,
+                ))
+            })?;
+            let (mut low, mut high) = (first.max(from), end);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if self.recorded_at(middle)? < start { low = middle + 1 } else { high = middle }
+            }
+            if low < end {
+                let at = self.recorded_at(low)?;
+                if until.is_none_or(|until| at < until) {
+                    return Ok(Some(low));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn recorded_at(&self, row: u32) -> Result<SystemTime> {
+        let row = self.certificates(|certificates| certificates.get(row))?;
+        row.map_or(Ok(UNIX_EPOCH), |row| Ok(self.entries.at(row.entry)?.at))
+    }
+
     /// The rows of certificates of devices from one on, and their entries: one more than a page looks at.
-    fn device_certificates_from(&self, from: u64) -> Result<Vec<(u32, u32)>> {
-        let mut next = u32::try_from(from).unwrap_or(u32::MAX);
+    fn device_certificates_from(&self, from: u32) -> Result<Vec<(u32, u32)>> {
+        let mut next = from;
         let mut rows = Vec::new();
         while rows.len() <= SCANNED_ROWS_MAX {
             let piece = self.certificates(|certificates| certificates.piece(next))?;

@@ -1,13 +1,14 @@
 //! The rows of the certificates, twenty bytes each, and what is counted over them: for CRLs, whatever sled
 //! does. The newest rows are in memory, and those of others that changed since they were written to disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use identity::{IssuerName, ProfileName};
 use ledger::{CertificateStatus, EntryNumber};
 
 use ledger_log::format::CertificateSummary;
 
+use super::changed::ChangedRows;
 use super::disk::{Column, Expiries, Expiry, Record, numbers};
 use crate::Result;
 
@@ -16,7 +17,7 @@ use crate::Result;
 pub(crate) struct Certificates {
     pub(super) rows: Column<CertificateRow>,
     /// Rows that changed since they were set aside to be written.
-    pub(super) changed: HashMap<u32, CertificateRow>,
+    pub(super) changed: ChangedRows,
     /// What lies where: certificates of a shard are neighbours.
     pub(super) shards: BTreeMap<(IssuerName, u32), ShardRow>,
     pub(super) issued: [u64; IssuerName::ALL.len()],
@@ -70,7 +71,7 @@ impl Certificates {
         rows: Column<CertificateRow>,
         changes: Column<u32>,
         expiries: Expiries,
-        changed: HashMap<u32, CertificateRow>,
+        changed: ChangedRows,
         due: &[(u64, u32)],
     ) -> Result<Self> {
         let last_change = changes.last()?.unwrap_or(0);
@@ -116,9 +117,9 @@ impl Certificates {
 
     pub(crate) fn get(&self, row: u32) -> Result<Option<CertificateRow>> {
         if row < self.rows.recent_first()
-            && let Some(changed) = self.changed.get(&row)
+            && let Some(changed) = self.changed.get(row)
         {
-            return Ok(Some(*changed));
+            return Ok(Some(changed));
         }
         self.rows.get(row)
     }
@@ -142,11 +143,16 @@ impl Certificates {
     pub(crate) fn piece(&self, row: u32) -> Result<Vec<(u32, CertificateRow)>> {
         let rows = (row..).zip(self.rows.piece(row)?);
         Ok(rows
-            .map(|(number, row)| match self.changed.get(&number) {
-                Some(changed) if number < self.rows.recent_first() => (number, *changed),
+            .map(|(number, row)| match self.changed.get(number) {
+                Some(changed) if number < self.rows.recent_first() => (number, changed),
                 _ => (number, row),
             })
             .collect())
+    }
+
+    /// The first certificate that an entry from this one on recorded.
+    pub(crate) fn first_from(&self, entry: u64) -> Result<u32> {
+        self.rows.partition_point(|row| u64::from(row.entry) < entry)
     }
 
     /// Changes a row unless it is revoked; returns what it was and what it is if it changed.
@@ -167,7 +173,7 @@ impl Certificates {
         is.changed = entry;
         match self.rows.recent_mut(row) {
             Some(recent) => *recent = is,
-            None => drop(self.changed.insert(row, is)),
+            None => self.changed.insert(row, is),
         }
         Ok(Some((was, is)))
     }

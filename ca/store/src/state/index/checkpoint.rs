@@ -14,6 +14,7 @@ use prost::Message;
 use super::administration::Administration;
 use super::callers::Callers;
 use super::certificates::{Certificates, ShardRow, issuer_place};
+use super::changed::ChangedRows;
 use super::disk::{Blocks, Column, ColumnFile, Expiries, ExpiryFile, IndexDirectory, Kind, Run, Table};
 use super::snapshot::{Snapshot, TABLES, Written};
 use super::state_file::State;
@@ -229,7 +230,7 @@ impl Checkpoint {
         let expiries = self.expiries.iter().flat_map(|files| &files.numbers);
         let expiries = expiries.map(|number| ExpiryFile::open(directory, *number).map(Arc::new));
         let expiries = Expiries::of(expiries.collect::<Result<_>>()?);
-        let mut certificates = Certificates::of(rows, changes, expiries, changed, &due)?;
+        let mut certificates = Certificates::of(rows, changes, expiries, ChangedRows::of(changed), &due)?;
         let issuer = |place: u32| IssuerName::ALL.get(place as usize).copied();
         for shard in &self.shards {
             let name = issuer(shard.issuer).ok_or_else(|| damaged("an issuer is unknown"))?;

@@ -8,6 +8,7 @@ use ledger::{EntryNumber, WorkOrderCounts};
 
 use super::callers::Callers;
 use super::certificates::{CertificateRow, ShardRow};
+use super::changed::Rows;
 use super::checkpoint::{Checkpoint, LogMark};
 use super::devices::Chunk;
 use super::disk::{ColumnFile, Expiry, ExpiryFile, Frozen, IndexDirectory, Recent, Run, WriteError, merge};
@@ -24,7 +25,7 @@ pub(in crate::state) struct Snapshot {
     changes: Frozen<u32>,
     administrative: Frozen<u32>,
     expiries: (Arc<BTreeSet<Expiry>>, Vec<Arc<ExpiryFile>>),
-    changed: HashMap<u32, CertificateRow>,
+    changed: [Arc<Rows>; 2],
     pub(super) due: Vec<(u64, u32)>,
     pub(super) devices: Vec<Chunk>,
     pub(super) many: HashMap<u32, Vec<u32>>,
@@ -44,9 +45,7 @@ pub(in crate::state) struct Written {
     pub(super) administrative: Vec<Arc<ColumnFile>>,
     pub(super) expiries: Vec<Arc<ExpiryFile>>,
     /// Rows that changed since the files that hold them were written.
-    pub(super) changed: Vec<(u32, CertificateRow)>,
-    /// Those of them that the files hold now.
-    settled: Vec<(u32, CertificateRow)>,
+    changed: Rows,
 }
 
 impl Index {
@@ -64,7 +63,7 @@ impl Index {
             changes: certificates.changes.freeze(),
             administrative: self.administrative.freeze(),
             expiries: certificates.expiries.freeze(),
-            changed: certificates.changed.clone(),
+            changed: certificates.changed.freeze(),
             due: certificates.all_due(),
             devices,
             many,
@@ -88,12 +87,7 @@ impl Index {
         self.certificates.changes.written(written.changes);
         self.administrative.written(written.administrative);
         self.certificates.expiries.written(written.expiries);
-        for (row, settled) in written.settled {
-            // It may have changed again while it was written.
-            if self.certificates.changed.get(&row) == Some(&settled) {
-                self.certificates.changed.remove(&row);
-            }
-        }
+        self.certificates.changed.written(written.changed);
     }
 }
 
@@ -118,7 +112,7 @@ impl Snapshot {
         for (runs, (recent, before)) in tables.iter_mut().zip(&self.tables) {
             *runs = add_run(&self.directory, recent, before)?;
         }
-        let (rows, settled, changed) = self.write_rows(changed_max)?;
+        let (rows, changed) = self.write_rows(changed_max)?;
         let written = Written {
             tables,
             rows,
@@ -126,23 +120,22 @@ impl Snapshot {
             administrative: self.administrative.write(&self.directory, |_, record| record)?,
             expiries: ExpiryFile::add(&self.directory, &self.expiries.0, &self.expiries.1)?,
             changed,
-            settled,
         };
-        let state = state_file::write(&self.directory, self, &written.changed)?;
+        let mut changed: Vec<_> = written.changed.iter().map(|(row, facts)| (*row, *facts)).collect();
+        changed.sort_unstable_by_key(|(row, _)| *row);
+        let state = state_file::write(&self.directory, self, &changed)?;
         self.directory.sync()?;
         Checkpoint::of(self, at, &written, state).save(&self.directory)?;
         Ok(written)
     }
 
     /// Writes the rows of certificates, and again those files that most of the changed rows are in. Returns
-    /// the files, the changed rows that they hold now, and those that they do not.
-    #[expect(clippy::type_complexity, reason = "three lists that one caller takes apart at once")]
-    fn write_rows(
-        &self,
-        changed_max: usize,
-    ) -> Result<(Vec<Arc<ColumnFile>>, Vec<(u32, CertificateRow)>, Vec<(u32, CertificateRow)>), WriteError>
-    {
-        let current = |number, row| self.changed.get(&number).copied().unwrap_or(row);
+    /// the files, and the changed rows that are in none of them.
+    fn write_rows(&self, changed_max: usize) -> Result<(Vec<Arc<ColumnFile>>, Rows), WriteError> {
+        let [earlier, later] = &self.changed;
+        let mut changed = Rows::clone(earlier);
+        changed.extend(later.iter());
+        let current = |number, row| changed.get(&number).copied().unwrap_or(row);
         let mut files = self.rows.write(&self.directory, current)?;
         let kept = |file: &Arc<ColumnFile>| {
             self.rows.files.iter().any(|known| known.blocks().id() == file.blocks().id())
@@ -150,7 +143,7 @@ impl Snapshot {
         // How many changed rows are in each file that was not written just now.
         let mut stale = vec![0_usize; files.len()];
         let place = |files: &[Arc<ColumnFile>], row: u32| files.partition_point(|file| file.end() <= row);
-        for row in self.changed.keys() {
+        for row in changed.keys() {
             let place = place(&files, *row);
             if let (Some(count), Some(true)) = (stale.get_mut(place), files.get(place).map(kept)) {
                 *count += 1;
@@ -171,11 +164,8 @@ impl Snapshot {
             }
         }
         let is_kept: Vec<bool> = files.iter().map(kept).collect();
-        let all = self.changed.iter().map(|(row, facts)| (*row, *facts));
-        let (mut changed, settled): (Vec<_>, Vec<_>) =
-            all.partition(|(row, _)| is_kept.get(place(&files, *row)).copied().unwrap_or(false));
-        changed.sort_unstable_by_key(|(row, _)| *row);
-        Ok((files, settled, changed))
+        changed.retain(|row, _| is_kept.get(place(&files, *row)).copied().unwrap_or(false));
+        Ok((files, changed))
     }
 }
 

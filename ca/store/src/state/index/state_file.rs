@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::certificates::CertificateRow;
+use super::changed::Rows;
 use super::devices::{DeviceRow, Devices};
 use super::disk::{BlockWriter, Blocks, IndexDirectory, Kind, numbers};
 use super::snapshot::Snapshot;
@@ -14,7 +15,7 @@ use crate::Result;
 /// What the file holds.
 pub(super) struct State {
     pub(super) devices: Devices,
-    pub(super) changed: HashMap<u32, CertificateRow>,
+    pub(super) changed: Rows,
     /// Milliseconds since 1970, and the row.
     pub(super) due: Vec<(u64, u32)>,
 }

@@ -79,7 +79,7 @@ impl Times {
 }
 
 /// Smaller steps are ordinary corrections of a clock.
-const STEP_SECONDS: u64 = 300;
+pub(crate) const STEP_SECONDS: u64 = 300;
 
 #[cfg(test)]
 mod tests {
