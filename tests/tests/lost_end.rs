@@ -78,7 +78,7 @@ async fn a_ledger_that_ends_before_what_the_listings_have_seen_is_refused_until_
     for _ in 0..2 {
         let said = refused(&authority);
         assert!(said.contains("the ledger lost its end"), "{said}");
-        assert!(said.contains(&format!("have seen entry {head}")), "{said}");
+        assert!(said.contains(&format!("has seen entry {head}")), "{said}");
         assert!(said.contains("accept-restored-store"), "{said}");
     }
     let accepted = run(&authority, "accept-restored-store", &["--yes"]);
