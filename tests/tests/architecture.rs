@@ -137,7 +137,7 @@ const MAY_NOT_DEPEND: &[(&str, &[&str])] = &[
     ("hooks", &["axum", "rcgen", "sled", "tonic", "tracing"]),
     ("issuance", &["axum", "rand", "sled", "tokio", "tonic", "tracing"]),
     ("ledger", &["axum", "aws-lc-rs", "rcgen", "sled", "tokio", "tonic", "tracing"]),
-    ("ledger-log", &["aws-lc-rs", "axum", "rcgen", "sled", "tonic"]),
+    ("ledger-log", &["axum", "rcgen", "sled", "tonic"]),
     ("store", &["axum", "rcgen", "tonic"]),
     ("signer", &["axum", "rcgen", "sled", "tonic"]),
     ("publication", &["axum", "hyper", "sled", "tonic"]),

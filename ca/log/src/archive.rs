@@ -1,0 +1,160 @@
+//! Archives: sealed segments, compressed, which may lie on another disk.
+//!
+//! An archive gives back every byte of the segment that it was made of. Its manifest has the hashes of both,
+//! so that it can be verified without the ledger and the CA. Nothing is deleted here: a segment is removed
+//! only when its archive was read back.
+
+mod layout;
+mod manifest;
+mod moving;
+mod reader;
+mod segment;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ledger::EntryNumber;
+use parking_lot::RwLock;
+use quick_cache::sync::Cache;
+use quick_cache::{OptionsBuilder, Weighter};
+
+use crate::LogError;
+use manifest::{ARCHIVED_FILE, Sha256};
+pub use manifest::{ArchiveRecord, Manifest};
+pub use moving::{Mover, SealedSegment, recorded_until};
+use reader::Archive;
+pub use verify::{Fault, Verified, verify};
+
+/// How archives are compressed. Any archive can be read, whatever it was written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArchiveSettings {
+    /// Of zstd, 1 to 22.
+    pub level: i32,
+    /// The size of a block before it is compressed: what is read to find one entry.
+    pub block_bytes: usize,
+    /// The size of the dictionary; 0: none.
+    pub dictionary_bytes: usize,
+}
+
+impl Default for ArchiveSettings {
+    /// As measured (ADR 0078).
+    fn default() -> Self {
+        Self { level: 9, block_bytes: 64 << 10, dictionary_bytes: 64 << 10 }
+    }
+}
+
+/// The archives of one ledger, for reading.
+pub struct Archives {
+    ledger: PathBuf,
+    /// Where archives are looked for first; then where they were put.
+    directory: Option<PathBuf>,
+    manifest: RwLock<Arc<Manifest>>,
+    open: Cache<u64, Arc<Archive>>,
+    blocks: Cache<(u64, usize), Bytes, BlockBytes>,
+}
+
+impl Archives {
+    /// The archives that the directory of a ledger names. They are looked for in `directory`, and then where
+    /// they were put. None is opened before something in it is read.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read.
+    pub fn of(ledger: &Path, directory: Option<PathBuf>) -> Result<Self, LogError> {
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity((BLOCKS_BYTES_MAX >> 16) as usize)
+            .weight_capacity(BLOCKS_BYTES_MAX)
+            .build();
+        let options =
+            options.map_err(|_| segment::io_error("read", ledger, std::io::ErrorKind::Other.into()))?;
+        let archives = Self {
+            ledger: ledger.to_owned(),
+            directory,
+            manifest: RwLock::default(),
+            open: Cache::new(ARCHIVES_OPEN_MAX),
+            blocks: Cache::with_options(options, BlockBytes, <_>::default(), <_>::default()),
+        };
+        archives.look_again()?;
+        Ok(archives)
+    }
+
+    /// Reads the manifest again: another process may have moved a segment.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn look_again(&self) -> Result<(), LogError> {
+        let manifest = Manifest::read(&self.ledger.join(ARCHIVED_FILE))?.unwrap_or_default();
+        *self.manifest.write() = Arc::new(manifest);
+        Ok(())
+    }
+
+    /// What is archived.
+    pub fn manifest(&self) -> Arc<Manifest> {
+        Arc::clone(&self.manifest.read())
+    }
+
+    /// The encoded entries from `first` on, at least one and at most `count`, as many as lie in one block.
+    /// Empty: entry `first` is in no archive, or `count` is 0.
+    ///
+    /// # Errors
+    /// When the archive is not there, or damaged.
+    pub fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError> {
+        let manifest = self.manifest();
+        let Some(record) = manifest.archive_of(first).filter(|_| count > 0) else { return Ok(Vec::new()) };
+        let archive =
+            self.open.get_or_insert_with(&record.first_entry, || self.find(record, first).map(Arc::new))?;
+        let Some(position) = archive.block_of(first) else {
+            return Err(archive.lacks(first, "the manifest says that it has this entry"));
+        };
+        let key = (record.first_entry, position);
+        let block = self.blocks.get_or_insert_with(&key, || archive.block(position))?;
+        let mut payloads = archive.entries_of(position, &block, first, count)?;
+        if payloads.is_empty() {
+            return Err(archive.lacks(first, "the index says that it has this entry"));
+        }
+        // What is kept of a block must not keep all of it in memory.
+        if payloads.iter().map(Bytes::len).sum::<usize>() < block.len() / 2 {
+            payloads.iter_mut().for_each(|payload| *payload = Bytes::copy_from_slice(payload));
+        }
+        Ok(payloads)
+    }
+
+    /// The file of an archive: in the directory for all of them, or where it was put.
+    pub fn path_of(&self, record: &ArchiveRecord) -> PathBuf {
+        let put = record.directory.join(&record.file);
+        match &self.directory {
+            // The error names the place that the configuration says.
+            Some(directory) if directory.join(&record.file).exists() || !put.exists() => {
+                directory.join(&record.file)
+            }
+            Some(_) | None => put,
+        }
+    }
+
+    fn find(&self, record: &ArchiveRecord, entry: EntryNumber) -> Result<Archive, LogError> {
+        let path = self.path_of(record);
+        Archive::open(&path, record.first()).map_err(|error| match error {
+            LogError::ArchiveMissing { file, .. } => LogError::ArchiveMissing { file, entry },
+            other => other,
+        })
+    }
+}
+
+#[derive(Clone)]
+struct BlockBytes;
+
+impl Weighter<(u64, usize), Bytes> for BlockBytes {
+    fn weight(&self, _: &(u64, usize), block: &Bytes) -> u64 {
+        block.len() as u64
+    }
+}
+
+/// Open archives; each has a file descriptor, an index and a dictionary.
+const ARCHIVES_OPEN_MAX: usize = 16;
+
+/// Decompressed blocks that are kept: entries that are asked for together often lie together.
+const BLOCKS_BYTES_MAX: u64 = 4 << 20;
