@@ -2,7 +2,12 @@
 //! a time.
 
 mod directory;
+mod frames;
+mod offsets;
+mod open_files;
 mod recovery;
+mod scan;
+mod sealed;
 mod segment;
 mod space;
 
@@ -23,6 +28,7 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::sync::watch;
 
 use crate::{AppendError, Batch, Log, LogError, LogMetrics, OpenError};
+use open_files::OpenFiles;
 use segment::{HEADER_BYTES, Segment, io_error};
 use space::DiskSpace;
 
@@ -61,6 +67,7 @@ pub struct TornTail {
 pub struct FileLog {
     settings: FileSettings,
     segments: RwLock<Vec<Arc<Segment>>>,
+    open_files: OpenFiles,
     head: watch::Sender<EntryNumber>,
     /// Held by whoever appends.
     appending: Mutex<Appending>,
@@ -112,18 +119,15 @@ impl FileLog {
         Ok(log)
     }
 
-    /// Opens a log and shows every encoded entry to `each`, in order, which says whether it could read it.
-    /// Changes nothing: a torn tail is cut by the first append.
+    /// Opens a log. Changes nothing in it: a torn tail is cut by the first append. Of what lies before the
+    /// last segment only the outline is looked at: damage there is found when it is read.
     ///
     /// # Errors
     /// When there is none, another process has it, others may write to it, or it is damaged.
-    pub fn open(
-        settings: &FileSettings,
-        each: impl FnMut(EntryNumber, Bytes) -> bool,
-    ) -> Result<Self, OpenError> {
+    pub fn open(settings: &FileSettings) -> Result<Self, OpenError> {
         let lock = directory::open(&settings.directory)?;
         let mut log = Self::new(settings, lock);
-        log.recover(each)?;
+        log.recover()?;
         if let Some(TornTail { file, offset, bytes }) = &log.torn_tail {
             tracing::warn!(file = %file.display(), offset, bytes, "the ledger ends with a torn entry; it is cut off when the next entry is recorded");
         }
@@ -141,6 +145,7 @@ impl FileLog {
         Self {
             settings: FileSettings { segment_bytes, ..settings.clone() },
             segments: RwLock::default(),
+            open_files: OpenFiles::default(),
             head: watch::Sender::new(EntryNumber(0)),
             appending: Mutex::default(),
             lock: Mutex::new(Some(lock)),
@@ -208,13 +213,19 @@ impl FileLog {
                 || u64::from(segment.end()) + batch.frames.len() as u64
                     <= u64::from(self.settings.segment_bytes)
         };
-        let ended = match last {
-            Some(segment) if fits(&segment) => return Ok(segment),
+        let ended = match &last {
+            Some(segment) if fits(segment) => return Ok(Arc::clone(segment)),
             Some(segment) => segment.cut(),
             None => Ok(()),
         };
         let first = batch.end().0 + 1;
-        ended.and_then(|()| self.add_segment(first, appending)).map_err(|error| match no_space(&error) {
+        let added = ended.and_then(|()| self.add_segment(first, appending));
+        if added.is_ok()
+            && let Some(segment) = &last
+        {
+            self.seal(segment);
+        }
+        added.map_err(|error| match no_space(&error) {
             true => AppendError::Full,
             false => io_error("create a segment in", &self.settings.directory, error).into(),
         })
@@ -273,14 +284,15 @@ impl Log for FileLog {
     }
 
     fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError> {
-        self.segment_of(first).map_or_else(|| Ok(Vec::new()), |segment| segment.read(first, count))
+        let segment = self.segment_of(first);
+        segment.map_or_else(|| Ok(Vec::new()), |segment| segment.read(first, count, &self.open_files))
     }
 
     fn damaged(&self, entry: EntryNumber, what: &'static str) -> LogError {
         let segment = self.segment_of(entry);
-        let offset = segment.as_ref().and_then(|segment| segment.offset_of(entry)).map_or(0, u64::from);
+        let offset = segment.as_ref().and_then(|segment| segment.offset_of(entry, &self.open_files));
         let path = segment.as_ref().map_or(self.settings.directory.as_path(), |segment| &segment.path);
-        segment::damaged(path, offset, entry, what)
+        segment::damaged(path, offset.unwrap_or(0), entry, what)
     }
 
     fn metrics(&self) -> LogMetrics {
@@ -332,8 +344,8 @@ impl Counters {
     }
 }
 
-/// Of one segment, unless the configuration says otherwise (`log.segment-mib`). Small enough to be read in
-/// one piece at start.
+/// Of one segment, unless the configuration says otherwise (`log.segment-mib`). Small enough to be read at
+/// every start.
 pub const SEGMENT_BYTES_DEFAULT: u32 = 64 * 1024 * 1024;
 
 /// Offsets in a segment have 32 bits, and a batch may go over the size.

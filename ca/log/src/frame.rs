@@ -40,6 +40,13 @@ pub(crate) fn write(entry: &Entry, number: EntryNumber, position: u32, to: &mut 
     *header = fields;
 }
 
+/// The length that the frame at the start of `bytes` says it has, with its header. Nothing else is checked.
+pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
+    let (magic, rest) = bytes.split_first_chunk::<4>()?;
+    let length = u32::from_le_bytes(*rest.first_chunk::<4>()?);
+    (*magic == MAGIC).then(|| usize::try_from(length).ok()?.checked_add(HEADER_BYTES)).flatten()
+}
+
 /// The frame at the start of `bytes`; `None`: there is no intact one.
 pub(crate) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
     let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;

@@ -77,7 +77,7 @@ async fn a_log_in_files_keeps_what_it_acknowledged() {
         let directory = TempDir::new().unwrap();
         let settings = settings(&directory, preallocate);
         suite::keeps(async || match settings.directory.exists() {
-            true => Arc::new(FileLog::open(&settings, |_, _| true).unwrap()) as Arc<dyn Log>,
+            true => Arc::new(FileLog::open(&settings).unwrap()) as Arc<dyn Log>,
             false => Arc::new(FileLog::create(&settings).unwrap()),
         })
         .await;
@@ -103,12 +103,12 @@ async fn a_fault_happens_once_and_in_both_ways() {
 async fn a_directory_is_opened_by_one_process_at_a_time() {
     let directory = TempDir::new().unwrap();
     let settings = settings(&directory, false);
-    assert!(matches!(FileLog::open(&settings, |_, _| true), Err(OpenError::Missing { .. })));
+    assert!(matches!(FileLog::open(&settings), Err(OpenError::Missing { .. })));
     let log = FileLog::create(&settings).unwrap();
-    assert!(matches!(FileLog::open(&settings, |_, _| true), Err(OpenError::InUse { .. })));
+    assert!(matches!(FileLog::open(&settings), Err(OpenError::InUse { .. })));
     log.release();
     assert!(matches!(FileLog::create(&settings), Err(OpenError::Exists { .. })));
-    assert!(FileLog::open(&settings, |_, _| true).is_ok());
+    assert!(FileLog::open(&settings).is_ok());
 }
 
 #[tokio::test]
@@ -121,10 +121,10 @@ async fn a_log_that_lost_entries_since_a_clean_stop_is_not_opened() {
     let segment = settings.directory.join("00000000000000000001.ledger");
     let bytes = std::fs::read(&segment).unwrap();
     std::fs::write(&segment, &bytes[..bytes.len() - 1]).unwrap();
-    assert!(matches!(FileLog::open(&settings, |_, _| true), Err(OpenError::Log(_))));
+    assert!(matches!(FileLog::open(&settings), Err(OpenError::Log(_))));
     // An earlier end was never noted: it is a torn tail.
     std::fs::remove_file(settings.directory.join("closed-at")).unwrap();
-    let log = FileLog::open(&settings, |_, _| true).unwrap();
+    let log = FileLog::open(&settings).unwrap();
     assert!(log.torn_tail().is_some());
     assert_eq!(log.head().await.unwrap(), EntryNumber(3));
 }

@@ -10,16 +10,19 @@ use bytes::Bytes;
 use ledger::EntryNumber;
 use parking_lot::RwLock;
 
+use super::frames::{self, Frames};
+use super::offsets::{Offsets, Span};
+use super::open_files::OpenFiles;
 use crate::{LogError, frame};
 
-/// A segment that is open; frames below its end never change.
+/// A segment; frames below its end never change.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) first: u64,
     pub(super) path: PathBuf,
-    file: File,
-    /// Where each entry starts, and then where the last one ends.
-    offsets: RwLock<Vec<u32>>,
+    /// The last segment's file is open. Of the others, those are that were read a moment ago.
+    file: RwLock<Option<Arc<File>>>,
+    offsets: RwLock<Offsets>,
 }
 
 impl Segment {
@@ -38,24 +41,37 @@ impl Segment {
             offset += ZEROS_BYTES as u64;
         }
         file.sync_all()?;
-        Ok(Self { first, path, file, offsets: RwLock::new(vec![HEADER_BYTES]) })
+        Ok(Self::of(first, path, Some(file), Offsets::new()))
     }
 
-    /// A file whose frames start at these offsets.
-    pub(super) fn opened(first: u64, path: PathBuf, file: File, offsets: Vec<u32>) -> Self {
-        Self { first, path, file, offsets: RwLock::new(offsets) }
+    /// A file whose entries lie at these offsets.
+    pub(super) fn of(first: u64, path: PathBuf, file: Option<File>, offsets: Offsets) -> Self {
+        Self { first, path, file: RwLock::new(file.map(Arc::new)), offsets: RwLock::new(offsets) }
+    }
+
+    /// Has the file open from now on, for writes.
+    pub(super) fn open_for_writes(&self) -> io::Result<()> {
+        let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        *self.file.write() = Some(Arc::new(file));
+        Ok(())
+    }
+
+    /// Closes the file, until something is read.
+    pub(super) fn close_file(&self) {
+        *self.file.write() = None;
     }
 
     /// Writes a batch at the end. Not yet durable, and not yet readable: [`Segment::extend`] says when it is.
     pub(super) fn write(&self, batch: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(batch, u64::from(self.end()))
+        self.open_file()?.write_all_at(batch, u64::from(self.end()))
     }
 
     /// Makes what was written durable, and checks that the file still has its name: an open file takes writes
     /// after it was deleted, moved or hidden by a mount, and all of them are lost.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()?;
-        let (open, named) = (self.file.metadata()?, std::fs::metadata(&self.path)?);
+        let file = self.open_file()?;
+        file.sync_data()?;
+        let (open, named) = (file.metadata()?, std::fs::metadata(&self.path)?);
         if (open.dev(), open.ino()) == (named.dev(), named.ino()) {
             Ok(())
         } else {
@@ -66,65 +82,142 @@ impl Segment {
     /// Makes the frames of these lengths, which are durable now, readable.
     pub(super) fn extend(&self, lengths: &[u32]) {
         let mut offsets = self.offsets.write();
-        let mut end = offsets.last().copied().unwrap_or(HEADER_BYTES);
         for length in lengths {
-            end = end.saturating_add(*length);
-            offsets.push(end);
+            // A segment has at most 1 GiB before a batch is added, and a batch is short.
+            offsets.push(*length).unwrap_or_default();
         }
     }
 
     /// Throws away all behind the end, durably.
     pub(super) fn cut(&self) -> io::Result<()> {
-        self.file.set_len(u64::from(self.end()))?;
-        self.file.sync_all()
+        let file = self.open_file()?;
+        file.set_len(u64::from(self.end()))?;
+        file.sync_all()
     }
 
     /// The encoded entries from `first` on, at most `count`, as many as are read in one piece.
-    pub(super) fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError> {
-        let Some((start, end)) = self.run(first, count) else { return Ok(Vec::new()) };
-        let bytes = Bytes::from(self.read_bytes(first, start, end)?);
-        let (mut offset, mut number, mut payloads) = (0, first, Vec::new());
-        while offset < bytes.len() {
-            let frame = bytes.get(offset..).and_then(frame::read).filter(|frame| frame.number == number);
-            let at = start.saturating_add(offset as u32);
-            let frame = frame.ok_or_else(|| damaged(&self.path, at.into(), number, "no intact entry"))?;
-            payloads.push(bytes.slice_ref(frame.payload));
-            offset += frame.length;
-            number.0 += 1;
+    pub(super) fn read(
+        self: &Arc<Self>,
+        first: EntryNumber,
+        count: u64,
+        open_files: &OpenFiles,
+    ) -> Result<Vec<Bytes>, LogError> {
+        let Some(span) = self.span(first, count) else { return Ok(Vec::new()) };
+        let file = self.file(open_files)?;
+        let skipped = first.0 - self.first - u64::from(span.position);
+        let read = |bytes: u64| {
+            let bytes =
+                frames::read_exactly(&file, span.start.into(), bytes.min(RUN_BYTES_MAX.into()) as usize);
+            bytes.map_err(|error| io_error("read", &self.path, error))
+        };
+        let length = u64::from(span.end.saturating_sub(span.start));
+        let run = if count == 1 {
+            // A guess by the mean length of the piece's entries.
+            let likely = length * (skipped + 1) / u64::from(span.entries).max(1) + GUESS_MARGIN_BYTES;
+            let bytes = read(length.min(likely))?;
+            // What is kept of a piece must not keep all of it in memory.
+            let mut found = intact(&bytes, skipped, first);
+            found.next().map(Bytes::copy_from_slice).into_iter().collect()
+        } else {
+            let bytes = Bytes::from(read(length)?);
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            let found = intact(&bytes, skipped, first).take(count);
+            found.map(|payload| bytes.slice_ref(payload)).collect::<Vec<_>>()
+        };
+        if run.is_empty() { self.read_carefully(&file, span, first).map(|one| vec![one]) } else { Ok(run) }
+    }
+
+    /// Reads one entry of a piece that may be long, and checks all entries before it: one that is damaged
+    /// leads nowhere, and is named.
+    fn read_carefully(&self, file: &File, span: Span, wanted: EntryNumber) -> Result<Bytes, LogError> {
+        let (mut offset, mut number) = (u64::from(span.start), self.first + u64::from(span.position));
+        let unreadable = |error| io_error("read", &self.path, error);
+        let mut frames = Frames::of(file, offset).map_err(unreadable)?;
+        loop {
+            let frame = frames.peek().map_err(unreadable)?.filter(|frame| frame.number.0 == number);
+            let Some(frame) = frame else {
+                return Err(damaged(&self.path, offset, EntryNumber(number), "no intact entry"));
+            };
+            if number == wanted.0 {
+                return Ok(Bytes::copy_from_slice(frame.payload));
+            }
+            let length = frame.length;
+            frames.step(length);
+            (offset, number) = (offset + length as u64, number + 1);
         }
-        Ok(payloads)
     }
 
-    /// The offsets of a run of entries: at least one, at most `count`, not longer than [`RUN_BYTES_MAX`].
-    fn run(&self, first: EntryNumber, count: u64) -> Option<(u32, u32)> {
-        let position = usize::try_from(first.0.checked_sub(self.first)?).ok()?;
-        let offsets = self.offsets.read();
-        let (start, rest) = offsets.get(position..)?.split_first()?;
-        let longest = start.saturating_add(RUN_BYTES_MAX);
-        let fitting = rest.partition_point(|end| *end <= longest).max(1);
-        let count = usize::try_from(count).unwrap_or(usize::MAX).min(fitting).min(rest.len());
-        Some((*start, *rest.get(count.checked_sub(1)?)?))
+    fn span(&self, first: EntryNumber, count: u64) -> Option<Span> {
+        let position = u32::try_from(first.0.checked_sub(self.first)?).ok()?;
+        self.offsets.read().span(position, count, RUN_BYTES_MAX)
     }
 
-    fn read_bytes(&self, number: EntryNumber, start: u32, end: u32) -> Result<Vec<u8>, LogError> {
-        let mut bytes = vec![0; end.saturating_sub(start) as usize];
-        self.file.read_exact_at(&mut bytes, u64::from(start)).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => damaged(&self.path, start.into(), number, "the file ends"),
-            _ => io_error("read", &self.path, error),
-        })?;
-        Ok(bytes)
+    /// The file, which is opened if it is not open.
+    fn file(self: &Arc<Self>, open_files: &OpenFiles) -> Result<Arc<File>, LogError> {
+        if let Some(file) = &*self.file.read() {
+            return Ok(Arc::clone(file));
+        }
+        let file = {
+            let mut slot = self.file.write();
+            if let Some(file) = &*slot {
+                return Ok(Arc::clone(file));
+            }
+            let opened = File::open(&self.path).map_err(|error| io_error("open", &self.path, error))?;
+            Arc::clone(slot.insert(Arc::new(opened)))
+        };
+        open_files.opened(self);
+        Ok(file)
+    }
+
+    /// The file of the last segment.
+    fn open_file(&self) -> io::Result<Arc<File>> {
+        self.file.read().clone().ok_or_else(|| io::Error::other("it is sealed"))
     }
 
     /// Where the next frame goes, bytes.
     pub(super) fn end(&self) -> u32 {
-        let offsets = self.offsets.read();
-        offsets.last().copied().unwrap_or(HEADER_BYTES)
+        self.offsets.read().end
     }
 
-    /// The offset of the entry, bytes; `None`: the segment has no such entry.
-    pub(super) fn offset_of(&self, number: EntryNumber) -> Option<u32> {
-        self.run(number, 1).map(|(start, _)| start)
+    /// The number of the entry behind its last one.
+    pub(super) fn next(&self) -> u64 {
+        self.first + u64::from(self.offsets.read().count)
     }
+
+    /// Looks at the offsets.
+    pub(super) fn with_offsets<T>(&self, look: impl FnOnce(&Offsets) -> T) -> T {
+        look(&self.offsets.read())
+    }
+
+    /// The offset of the entry, bytes, or of the one before it that cannot be stepped over; `None`: the
+    /// segment has no such entry, or cannot be read.
+    pub(super) fn offset_of(self: &Arc<Self>, number: EntryNumber, open_files: &OpenFiles) -> Option<u64> {
+        let span = self.span(number, 1)?;
+        let file = self.file(open_files).ok()?;
+        let mut frames = Frames::of(&file, u64::from(span.start)).ok()?;
+        for _ in self.first + u64::from(span.position)..number.0 {
+            let Some(length) = frames.peek().ok()?.map(|frame| frame.length) else { break };
+            frames.step(length);
+        }
+        Some(frames.offset())
+    }
+}
+
+/// The payloads of entry `first`, before which so many frames are skipped, and of those that follow it, as far
+/// as they are there and intact. Only steps from a known offset lead to a frame: a search could find one that
+/// a stranger has put into an entry.
+fn intact(bytes: &[u8], skipped: u64, first: EntryNumber) -> impl Iterator<Item = &[u8]> {
+    let (mut offset, mut number) = (0_usize, first.0);
+    for _ in 0..skipped {
+        let step = bytes.get(offset..).and_then(frame::length).unwrap_or(bytes.len());
+        offset = offset.saturating_add(step);
+    }
+    std::iter::from_fn(move || {
+        let frame = bytes.get(offset..).and_then(frame::read).filter(|frame| frame.number.0 == number)?;
+        offset += frame.length;
+        number += 1;
+        Some(frame.payload)
+    })
 }
 
 /// A segment's name: its first entry, so that names sort as entries do.
@@ -175,6 +268,9 @@ pub(super) const HEADER_BYTES: u32 = 24;
 
 /// Bytes that are read in one piece: large enough for sequential speed, small in memory.
 const RUN_BYTES_MAX: u32 = 256 * 1024;
+
+/// What is read beyond the guess for a single entry: lengths differ.
+const GUESS_MARGIN_BYTES: u64 = 1024;
 
 /// One write of zeros when a segment is made ahead.
 const ZEROS_BYTES: usize = 1 << 20;

@@ -39,9 +39,9 @@ impl LogStore {
     /// When there is none, another process has it, others may write to it, the log is damaged, or it ends
     /// before an entry that the projection has seen ([`OpenError::LostEnd`]): then nothing was changed.
     pub fn open(settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let mut index = Index::new();
-        let log = FileLog::open(&settings.files(), |number, payload| index.replay(number, payload))?;
+        let log = FileLog::open(&settings.files())?;
         let torn_tail = log.torn_tail().cloned();
+        let index = replayed(&log)?;
         Self::start(Arc::new(log), index, torn_tail, settings, clock)
     }
 
@@ -54,21 +54,7 @@ impl LogStore {
         settings: &StoreSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let mut index = Index::new();
-        let head = *log.follow().borrow();
-        let mut next = EntryNumber(1);
-        while next <= head {
-            let run = log.read(next, head.0 + 1 - next.0)?;
-            if run.is_empty() {
-                return Err(log.damaged(next, ABSENT).into());
-            }
-            for payload in run {
-                if !index.replay(next, payload) {
-                    return Err(log.damaged(next, UNREADABLE).into());
-                }
-                next.0 += 1;
-            }
-        }
+        let index = replayed(&*log)?;
         Self::start(log, index, None, settings, clock)
     }
 
@@ -136,6 +122,26 @@ impl LogStore {
             torn_tail,
         })
     }
+}
+
+/// The index after all entries of a log.
+fn replayed(log: &dyn Log) -> Result<Index, LogError> {
+    let mut index = Index::new();
+    let head = *log.follow().borrow();
+    let mut next = EntryNumber(1);
+    while next <= head {
+        let run = log.read(next, head.0 + 1 - next.0)?;
+        if run.is_empty() {
+            return Err(log.damaged(next, ABSENT));
+        }
+        for payload in run {
+            if !index.replay(next, payload) {
+                return Err(log.damaged(next, UNREADABLE));
+            }
+            next.0 += 1;
+        }
+    }
+    Ok(index)
 }
 
 fn spawn(dir: &Path, name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LogError> {
