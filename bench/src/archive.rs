@@ -18,7 +18,6 @@ use serde_json::{Value, json};
 use tests::{Credentials, Device, KeyAndRequest};
 
 use crate::enroll::{Born, Site};
-use crate::server::Server;
 use crate::store::rounded;
 use crate::terms::Place;
 

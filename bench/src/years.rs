@@ -184,6 +184,7 @@ impl Years {
             _ => LogStore::open(&self.settings(), Arc::clone(&clock) as _)?,
         };
         let fleet = Arc::new(Fleet { store: Arc::new(store), clock, devices: self.devices });
+        let bytes_before = fleet.store.metrics().log.bytes;
         let mut latencies = Histogram::<u64>::new(3)?;
         let begun = Instant::now();
         if self.year == 0 {
@@ -198,7 +199,8 @@ impl Years {
         }
         let took = begun.elapsed().as_secs_f64();
         let metrics = fleet.store.metrics();
-        let (entries, bytes) = (metrics.entries as f64, metrics.log.bytes as f64);
+        // The log has the years before, too.
+        let (entries, bytes) = (metrics.entries as f64, (metrics.log.bytes - bytes_before) as f64);
         while fleet.store.metrics().projected < metrics.head {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -226,7 +228,11 @@ impl Years {
     }
 
     fn settings(&self) -> StoreSettings {
-        let log = LogSettings::Files { segment_bytes: SEGMENT_BYTES_DEFAULT, preallocate: false };
+        let log = LogSettings::Files {
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            preallocate: false,
+            archive_dir: None,
+        };
         StoreSettings { log, ..StoreSettings::new(self.dir.clone()) }
     }
 }

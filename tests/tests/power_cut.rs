@@ -220,7 +220,7 @@ fn birth(number: u64) -> Command {
 }
 
 fn settings(directory: &Path, preallocate: bool) -> StoreSettings {
-    let log = LogSettings::Files { segment_bytes: 8 << 20, preallocate };
+    let log = LogSettings::Files { segment_bytes: 8 << 20, preallocate, archive_dir: None };
     StoreSettings { log, ..StoreSettings::new(directory.to_owned()) }
 }
 

@@ -14,6 +14,7 @@ mod tests;
 mod verify;
 mod writer;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,9 +25,10 @@ use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::LogError;
-use manifest::{ARCHIVED_FILE, Sha256};
+pub(crate) use manifest::ARCHIVED_FILE;
 pub use manifest::{ArchiveRecord, Manifest};
-pub use moving::{Mover, SealedSegment, recorded_until};
+use manifest::{MANIFEST_FILE, Sha256};
+pub use moving::{Mover, SealedSegment, sealed_segments};
 use reader::Archive;
 pub use verify::{Fault, Verified, verify};
 
@@ -46,6 +48,22 @@ impl Default for ArchiveSettings {
     fn default() -> Self {
         Self { level: 9, block_bytes: 64 << 10, dictionary_bytes: 64 << 10 }
     }
+}
+
+/// What is archived of a ledger.
+///
+/// # Errors
+/// When the manifest in its directory cannot be read.
+pub fn archived(ledger: &Path) -> Result<Manifest, LogError> {
+    Ok(Manifest::read(&ledger.join(ARCHIVED_FILE))?.unwrap_or_default())
+}
+
+/// The archives in a directory of them; `None`: it has no manifest.
+///
+/// # Errors
+/// When the manifest cannot be read.
+pub fn archives_in(directory: &Path) -> Result<Option<Manifest>, LogError> {
+    Manifest::read(&directory.join(MANIFEST_FILE))
 }
 
 /// The archives of one ledger, for reading.
@@ -87,8 +105,7 @@ impl Archives {
     /// # Errors
     /// When it cannot be read.
     pub fn look_again(&self) -> Result<(), LogError> {
-        let manifest = Manifest::read(&self.ledger.join(ARCHIVED_FILE))?.unwrap_or_default();
-        *self.manifest.write() = Arc::new(manifest);
+        *self.manifest.write() = Arc::new(archived(&self.ledger)?);
         Ok(())
     }
 
@@ -137,11 +154,22 @@ impl Archives {
 
     fn find(&self, record: &ArchiveRecord, entry: EntryNumber) -> Result<Archive, LogError> {
         let path = self.path_of(record);
+        refuse_if_exposed(&path)?;
         Archive::open(&path, record.first()).map_err(|error| match error {
             LogError::ArchiveMissing { file, .. } => LogError::ArchiveMissing { file, entry },
             other => other,
         })
     }
+}
+
+/// Refuses an archive that others can write to: what is in it proves nothing.
+fn refuse_if_exposed(path: &Path) -> Result<(), LogError> {
+    let mode = path.metadata().map_or(0, |metadata| metadata.permissions().mode() & 0o7777);
+    if mode & GROUP_OR_OTHERS_WRITE == 0 {
+        return Ok(());
+    }
+    let why = format!("it can be written by others (mode {mode:04o}); verify it, then: chmod go-w");
+    Err(segment::io_error("read", path, std::io::Error::new(std::io::ErrorKind::PermissionDenied, why)))
 }
 
 #[derive(Clone)]
@@ -152,6 +180,8 @@ impl Weighter<(u64, usize), Bytes> for BlockBytes {
         block.len() as u64
     }
 }
+
+const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 
 /// Open archives; each has a file descriptor, an index and a dictionary.
 const ARCHIVES_OPEN_MAX: usize = 16;

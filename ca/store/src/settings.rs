@@ -27,13 +27,19 @@ pub enum LogSettings {
         segment_bytes: u32,
         /// Whether files are filled with zeros when they are made: see [`FileSettings::preallocate`].
         preallocate: bool,
+        /// Where archives of old segments are looked for first; then where they were put.
+        archive_dir: Option<PathBuf>,
     },
 }
 
 impl StoreSettings {
     /// The usual settings: local files in this directory.
     pub fn new(dir: PathBuf) -> Self {
-        let log = LogSettings::Files { segment_bytes: SEGMENT_BYTES_DEFAULT, preallocate: false };
+        let log = LogSettings::Files {
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            preallocate: false,
+            archive_dir: None,
+        };
         Self { dir, log, accept_lost_end: false }
     }
 
@@ -48,7 +54,7 @@ impl StoreSettings {
     }
 
     pub(crate) fn files(&self) -> FileSettings {
-        let LogSettings::Files { segment_bytes, preallocate } = self.log;
-        FileSettings { directory: self.ledger(), segment_bytes, preallocate }
+        let LogSettings::Files { segment_bytes, preallocate, archive_dir } = self.log.clone();
+        FileSettings { directory: self.ledger(), segment_bytes, preallocate, archive_dir }
     }
 }

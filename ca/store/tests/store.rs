@@ -30,7 +30,7 @@ async fn faultless() -> Bench {
 async fn files(preallocate: bool) -> Bench {
     let clock = cases::clock();
     let directory = TempDir::new().unwrap();
-    let log = LogSettings::Files { segment_bytes: 64 * 1024, preallocate };
+    let log = LogSettings::Files { segment_bytes: 64 * 1024, preallocate, archive_dir: None };
     let settings = StoreSettings { log, ..StoreSettings::new(directory.path().to_owned()) };
     let store = LogStore::create(&settings, clock.clone()).unwrap();
     Bench::new(Arc::new(store), clock, Some(directory))

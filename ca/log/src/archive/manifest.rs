@@ -148,7 +148,7 @@ pub(super) fn text(time: SystemTime) -> String {
 pub(super) const MANIFEST_FILE: &str = "manifest.json";
 
 /// The manifest in the directory of a ledger.
-pub(super) const ARCHIVED_FILE: &str = "archived.json";
+pub(crate) const ARCHIVED_FILE: &str = "archived.json";
 
 const VERSION: u32 = 1;
 

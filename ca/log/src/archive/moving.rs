@@ -2,7 +2,7 @@
 //! disk and both manifests name it. A crash leaves the segment, or the segment and the archive.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -12,11 +12,13 @@ use ledger::EntryNumber;
 use rustix::fs::{FlockOperation, flock};
 
 use super::manifest::{ARCHIVED_FILE, MANIFEST_FILE, Manifest, file_name, text};
-use super::segment::io_error;
+use super::segment::{SEGMENT_HEADER_BYTES, io_error};
 use super::verify::verify_one;
 use super::writer::{Hashing, Survey, write};
 use super::{ArchiveRecord, ArchiveSettings};
-use crate::LogError;
+use crate::files::offsets_file;
+use crate::files::segment::first_of;
+use crate::{LogError, format, frame};
 
 /// A segment to which nothing is appended any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +94,8 @@ impl Mover {
         self.noted.write(&noted)?;
         self.step(Step::RemoveSegment, &segment.path)?;
         fs::remove_file(&segment.path).map_err(|error| io_error("remove", &segment.path, error))?;
+        // Where its entries lay: derived, and of no use any more.
+        fs::remove_file(offsets_file(&segment.path)).ok();
         self.step(Step::SyncLedger, &self.ledger.clone())?;
         sync_directory(&self.ledger).map_err(|error| io_error("sync", &self.ledger, error))?;
         Ok(record)
@@ -162,12 +166,42 @@ impl Mover {
     }
 }
 
-/// When the last entry of a sealed segment was recorded, by the first entry of the one that follows it.
-pub fn recorded_until(following: &SealedSegment) -> Result<Option<SystemTime>, LogError> {
-    let mut runs = super::segment::Runs::open(&following.path, following.first, 1)?;
-    let mut at = None;
-    runs.next(|_, payload| at = crate::format::recorded_at(payload))?;
-    Ok(at)
+/// The sealed segments of a ledger, in order, and when the last entry of each was recorded at the latest. Also
+/// right while a CA appends: the last segment with an entry is not sealed.
+///
+/// # Errors
+/// When the directory or a segment cannot be read.
+pub fn sealed_segments(ledger: &Path) -> Result<Vec<(SealedSegment, SystemTime)>, LogError> {
+    let list = || -> io::Result<Vec<SealedSegment>> {
+        let mut found = Vec::new();
+        for file in fs::read_dir(ledger)? {
+            let path = file?.path();
+            found.extend(first_of(&path).map(|first| SealedSegment { path, first: EntryNumber(first) }));
+        }
+        found.sort_unstable_by_key(|segment| segment.first);
+        Ok(found)
+    };
+    let segments = list().map_err(|error| io_error("list", ledger, error))?;
+    let mut sealed = Vec::new();
+    for pair in segments.windows(2) {
+        let [segment, following] = pair else { continue };
+        // A segment without entries may be given up again, and the one before it then goes on.
+        let Some(until) = first_recorded_at(following)? else { break };
+        sealed.push((segment.clone(), until));
+    }
+    Ok(sealed)
+}
+
+/// When the first entry of a segment was recorded; `None`: it has none.
+fn first_recorded_at(segment: &SealedSegment) -> Result<Option<SystemTime>, LogError> {
+    let bytes = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(&segment.path)?.take(FIRST_ENTRY_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = bytes().map_err(|error| io_error("read", &segment.path, error))?;
+    let frame = bytes.get(SEGMENT_HEADER_BYTES..).and_then(frame::read);
+    Ok(frame.and_then(|frame| format::recorded_at(frame.payload)))
 }
 
 fn lock(ledger: &Path) -> io::Result<File> {
@@ -178,3 +212,6 @@ fn lock(ledger: &Path) -> io::Result<File> {
 }
 
 const LOCK_FILE: &str = "archive.lock";
+
+/// More than the longest entry; a longer one only keeps the segment before it where it is.
+const FIRST_ENTRY_BYTES_MAX: u64 = 16 << 20;

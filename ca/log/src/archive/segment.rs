@@ -1,13 +1,14 @@
 //! A sealed segment as it is read for an archive: in runs of whole frames, each checked.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use ledger::EntryNumber;
 
 use super::layout::BLOCK_BYTES_MAX;
+use crate::files::segment::HEADER_BYTES;
+pub(super) use crate::files::segment::io_error;
 use crate::{LogError, frame};
 
 /// Reads a segment from its start to its end, a run of frames at a time.
@@ -97,12 +98,8 @@ impl<R: Read> Runs<R> {
     }
 }
 
-pub(super) fn io_error(what: &'static str, path: &Path, source: io::Error) -> LogError {
-    LogError::Io { what, place: path.display().to_string(), source: Arc::new(source) }
-}
-
 /// Bytes before a segment's first frame.
-pub(super) const SEGMENT_HEADER_BYTES: usize = 24;
+pub(super) const SEGMENT_HEADER_BYTES: usize = HEADER_BYTES as usize;
 
 /// Read at once, when a frame is longer than what was read.
 const MORE_BYTES: usize = 64 << 10;

@@ -314,9 +314,15 @@ async fn a_manifest_that_names_other_hashes_or_lacks_an_archive_does_not_verify(
 }
 
 #[tokio::test]
-async fn the_age_of_a_sealed_segment_is_told_by_the_one_behind_it() {
+async fn segments_are_sealed_up_to_the_last_one_with_an_entry() {
     let site = Site::new(500).await;
-    let second = site.segments().remove(1);
-    let expected = UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000 + second.first.0);
-    assert_eq!(recorded_until(&second).unwrap(), Some(expected));
+    let segments = site.segments();
+    let sealed = sealed_segments(&site.ledger()).unwrap();
+    assert_eq!(sealed.iter().map(|(segment, _)| segment.clone()).collect::<Vec<_>>(), segments);
+    let second = segments[1].first.0;
+    assert_eq!(sealed[0].1, UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000 + second));
+    // What a crash left of a segment that was being made.
+    let unborn = site.ledger().join("00000000000000009999.ledger");
+    fs::write(unborn, [0; 10]).unwrap();
+    assert_eq!(sealed_segments(&site.ledger()).unwrap().len(), segments.len());
 }

@@ -19,6 +19,9 @@ impl FileLog {
         let mut next = 1;
         for (position, (first, path)) in paths.iter().enumerate() {
             if *first != next {
+                next = self.behind_archives(next);
+            }
+            if *first != next {
                 return Err(
                     damaged(path, 0, EntryNumber(next), "the segment with this entry is missing").into()
                 );
@@ -28,6 +31,7 @@ impl FileLog {
                 true => self.take_last(path, *first, position > 0)?,
             };
         }
+        self.check_archived_end(next)?;
         self.head.send_replace(EntryNumber(next - 1));
         Ok(())
     }
