@@ -1,5 +1,6 @@
 //! The command line of `touchmark-ca`. Its help is the manual.
 
+mod archive;
 mod document_signer;
 mod init;
 mod offline;
@@ -8,6 +9,7 @@ mod serving;
 use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand};
 
+pub use archive::{ArchiveCommand, ArchivesOf, CreateArguments, ListArguments, VerifyArguments};
 pub use document_signer::DocumentSignerArguments;
 pub use init::InitArguments;
 pub use offline::{ConfirmTimeArguments, CredentialArguments, RestoredArguments, RootCrlArguments};
@@ -64,6 +66,9 @@ pub enum Command {
     /// stood still for long or its clock was wrong before, confirm it.
     #[command(after_help = offline::CONFIRM_TIME_MORE)]
     ConfirmTime(ConfirmTimeArguments),
+    /// Compress old ledger files into archives, which may lie on another disk, and verify those
+    #[command(subcommand, after_help = ARCHIVE_MORE)]
+    Archive(ArchiveCommand),
     /// Check the configuration and report all mistakes at once
     #[command(after_long_help = serving::manual_of_config())]
     CheckConfig(ConfigArguments),
@@ -93,6 +98,7 @@ impl Command {
             | Self::ConfirmTime(ConfirmTimeArguments { json, .. })
             | Self::CheckConfig(ConfigArguments { json, .. })
             | Self::Wait(WaitArguments { json, .. }) => *json,
+            Self::Archive(command) => command.json(),
             Self::Serve(_) | Self::Completions { .. } => false,
         }
     }
@@ -116,6 +122,13 @@ Errors go to stderr: what happened, because of what, and what to do next.
 Example:
   touchmark-ca init --dir /srv/ca --organization 'Example Devices' --host ca.example.com
   touchmark-ca serve --config /srv/ca/ca.toml";
+
+const ARCHIVE_MORE: &str = "\
+Exit status: see touchmark-ca --help.
+
+Example:
+  touchmark-ca archive create --config /srv/ca/ca.toml --older-than-days 365 --to /mnt/archive
+  touchmark-ca archive verify --dir /mnt/archive";
 
 const COMPLETIONS_MORE: &str = "\
 Exit status: see touchmark-ca --help.

@@ -42,6 +42,14 @@ fn what_is_done_rarely_has_a_manual_too() {
 }
 
 #[test]
+fn archives_have_a_manual() {
+    help(&["archive", "--help"]).assert().success().stdout_eq(file!["help/archive.txt"]);
+    help(&["archive", "create", "--help"]).assert().success().stdout_eq(file!["help/archive-create.txt"]);
+    help(&["archive", "list", "--help"]).assert().success().stdout_eq(file!["help/archive-list.txt"]);
+    help(&["archive", "verify", "--help"]).assert().success().stdout_eq(file!["help/archive-verify.txt"]);
+}
+
+#[test]
 fn waiting_and_completion_have_a_manual() {
     help(&["wait", "--help"]).assert().success().stdout_eq(file!["help/wait.txt"]);
     help(&["completions", "--help"]).assert().success().stdout_eq(file!["help/completions.txt"]);
