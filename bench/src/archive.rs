@@ -80,7 +80,7 @@ impl Archive {
             waiting -= some;
             eprintln!("{waiting} devices are waiting");
         }
-        let ledger = server.stop()?;
+        let ledger = server.kill();
         let segments: Vec<_> = fs::read_dir(&ledger)?
             .filter_map(|file| file.ok().map(|file| file.path()))
             .filter(|path| path.extension().is_some_and(|extension| extension == "ledger"))

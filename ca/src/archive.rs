@@ -8,9 +8,10 @@ use diagnostics::tell;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use store::archive::{
-    ArchiveRecord, ArchiveSettings, Manifest, Mover, Verified, archived, archives_in, sealed_segments, verify,
+    ArchiveRecord, ArchiveSettings, Archives, Manifest, Mover, Verified, archived, archives_in,
+    sealed_segments, verify,
 };
-use store::{LogError, LogSettings, StoreSettings};
+use store::{LogError, StoreSettings};
 
 use crate::arguments::{ArchivesOf, CreateArguments};
 
@@ -51,8 +52,7 @@ pub fn create(
     now: SystemTime,
     mut moved: impl FnMut(&ArchiveRecord) -> Result<(), ArchiveError>,
 ) -> Result<usize, ArchiveError> {
-    let LogSettings::Files { archive_dir, .. } = &store.log;
-    let to = arguments.to.as_ref().or(archive_dir.as_ref()).ok_or(ArchiveError::NoDirectory)?;
+    let to = arguments.to.as_deref().or(store.archive_dir()).ok_or(ArchiveError::NoDirectory)?;
     let ledger = store.ledger();
     let mut segments = sealed_segments(&ledger)?;
     let all = segments.len();
@@ -104,6 +104,8 @@ pub fn verify_all(directories: &[PathBuf], json: bool) -> Result<Verified, Archi
         all.entries += verified.entries;
         all.bytes += verified.bytes;
         all.segment_bytes += verified.segment_bytes;
+        // Archives in several directories are of one ledger; only one of them has the first entry.
+        all.root = if directories.len() == 1 { verified.root } else { None };
         all.faults.extend(verified.faults);
     }
     Ok(all)
@@ -114,8 +116,7 @@ pub fn verify_all(directories: &[PathBuf], json: bool) -> Result<Verified, Archi
 /// # Errors
 /// When its manifest cannot be read.
 pub fn directories_of(store: &StoreSettings) -> Result<Vec<PathBuf>, ArchiveError> {
-    let LogSettings::Files { archive_dir, .. } = &store.log;
-    let archives = store::archive::Archives::of(&store.ledger(), archive_dir.clone())?;
+    let archives = Archives::of(&store.ledger(), store.archive_dir().map(Path::to_owned))?;
     let paths = archives.manifest();
     let paths = paths.archives().iter().map(|record| archives.path_of(record));
     let mut directories: Vec<_> = paths.filter_map(|path| path.parent().map(Path::to_owned)).collect();

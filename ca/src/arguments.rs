@@ -3,15 +3,17 @@
 mod archive;
 mod document_signer;
 mod init;
+mod ledger;
 mod offline;
 mod serving;
 
 use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand};
 
-pub use archive::{ArchiveCommand, ArchivesOf, CreateArguments, ListArguments, VerifyArguments};
+pub use archive::{ArchiveCommand, ArchivesOf, CreateArguments, ListArguments, VerifyArchivesArguments};
 pub use document_signer::DocumentSignerArguments;
 pub use init::InitArguments;
+pub use ledger::{LedgerCommand, PublicKeyArguments, VerifyArguments};
 pub use offline::{ConfirmTimeArguments, CredentialArguments, RestoredArguments, RootCrlArguments};
 pub use serving::{ConfigArguments, ServeArguments, WaitArguments};
 
@@ -69,6 +71,9 @@ pub enum Command {
     /// Compress old ledger files into archives, which may lie on another disk, and verify those
     #[command(subcommand, after_help = ARCHIVE_MORE)]
     Archive(ArchiveCommand),
+    /// Prove that the ledger was not changed
+    #[command(subcommand, after_help = ledger::MORE)]
+    Ledger(LedgerCommand),
     /// Check the configuration and report all mistakes at once
     #[command(after_long_help = serving::manual_of_config())]
     CheckConfig(ConfigArguments),
@@ -97,6 +102,10 @@ impl Command {
             | Self::AcceptRestoredStore(RestoredArguments { json, .. })
             | Self::ConfirmTime(ConfirmTimeArguments { json, .. })
             | Self::CheckConfig(ConfigArguments { json, .. })
+            | Self::Ledger(
+                LedgerCommand::Verify(VerifyArguments { json, .. })
+                | LedgerCommand::PublicKey(PublicKeyArguments { json, .. }),
+            )
             | Self::Wait(WaitArguments { json, .. }) => *json,
             Self::Archive(command) => command.json(),
             Self::Serve(_) | Self::Completions { .. } => false,

@@ -12,6 +12,7 @@ use crate::archive::ArchiveError;
 use crate::arguments::PROGRAM;
 use crate::config::{ConfigError, Exposure};
 use crate::init::InitError;
+use crate::ledger::VerifyError;
 use crate::serve::{NAMES_NEXT, OpenError, ServeError};
 use crate::wait::WaitError;
 
@@ -29,6 +30,8 @@ pub enum Failure {
     Wait(#[from] WaitError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     #[error("not confirmed; nothing was changed")]
     NotConfirmed,
     #[error("the CA could not serve with this configuration")]
@@ -54,6 +57,7 @@ impl Failure {
             Self::Serve(error) => of_serve(error),
             Self::Wait(error) => error.status(),
             Self::Archive(error) => of_archive(error),
+            Self::Verify(error) => of_verify(error),
             Self::NotConfirmed => Status::NotConfirmed,
             Self::Output(_) | Self::Print(_) => Status::Failed,
         }
@@ -100,6 +104,7 @@ impl Failure {
             }
             Self::Wait(error) => return Some(error.next_step()),
             Self::Archive(error) => archive_step(error)?,
+            Self::Verify(error) => verify_step(error)?,
             Self::NotConfirmed => "say --yes when it is meant and nobody can be asked",
         };
         Some(next.to_owned())
@@ -146,6 +151,19 @@ fn archive_step(error: &ArchiveError) -> Option<&'static str> {
         }
         ArchiveError::Log(_) => "see docs/operations/archive.md; no entry was lost by this command",
         ArchiveError::Told => return None,
+    })
+}
+
+fn verify_step(error: &VerifyError) -> Option<&'static str> {
+    Some(match error {
+        VerifyError::Ledger(error) => store_step(error)?,
+        VerifyError::Shorter { .. } | VerifyError::Differs { .. } => {
+            "find out who or what changed the ledger; restore the one that was signed from a backup (docs/operations/prove-the-ledger.md)"
+        }
+        VerifyError::Read { .. } | VerifyError::Unusable { .. } => {
+            "see touchmark-ca ledger verify --help for where both come from"
+        }
+        VerifyError::Thread => return None,
     })
 }
 
@@ -218,6 +236,7 @@ fn of_init(error: &InitError) -> Status {
         | InitError::NoDocumentSigner(_)
         | InitError::DocumentKey(_)
         | InitError::DocumentSigner(_)
+        | InitError::LedgerKey(_)
         | InitError::RootCrl(
             RootCrlError::NotSigned | RootCrlError::NoList | RootCrlError::Overtaken { .. },
         ) => Status::Unusable,
@@ -232,6 +251,15 @@ fn of_init(error: &InitError) -> Status {
         | InitError::CeremonyFile { .. }
         | InitError::Refused(_)
         | InitError::FreshKey(_) => Status::Failed,
+    }
+}
+
+fn of_verify(error: &VerifyError) -> Status {
+    match error {
+        VerifyError::Ledger(error) => of_opening(error),
+        VerifyError::Shorter { .. } | VerifyError::Differs { .. } => Status::Damaged,
+        VerifyError::Read { .. } | VerifyError::Unusable { .. } => Status::Unusable,
+        VerifyError::Thread => Status::Failed,
     }
 }
 

@@ -27,7 +27,7 @@ use crate::config::{
     HTTP_LISTEN_DEFAULT, LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT, check_enrollment_url, check_organization,
     check_public_url,
 };
-use crate::open::create_crl_numbers;
+use crate::open::{LedgerKeyError, create_crl_numbers};
 
 pub use confirmed_time::{ConfirmedTime, confirm_time};
 pub use credential::{CredentialFor, credential};
@@ -205,6 +205,8 @@ pub enum InitError {
     OtherInstallation,
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    #[error(transparent)]
+    LedgerKey(#[from] LedgerKeyError),
     #[error(transparent)]
     Signer(#[from] SignerError),
     #[error("a certificate cannot be made")]

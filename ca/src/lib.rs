@@ -8,6 +8,7 @@ pub mod exit;
 pub mod grpc;
 pub mod http;
 pub mod init;
+pub mod ledger;
 mod network_limit;
 mod open;
 mod profiles;

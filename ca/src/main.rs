@@ -1,15 +1,18 @@
 //! `touchmark-ca`: reads the command line and the settings, runs the library, says how it ended.
 
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ca::archive;
 use ca::arguments::{
     ArchiveCommand, Arguments, Command, ConfigArguments, ConfirmTimeArguments, CreateArguments,
-    CredentialArguments, DocumentSignerArguments, InitArguments, ListArguments, PROGRAM, RestoredArguments,
-    RootCrlArguments, ServeArguments, VerifyArguments, WaitArguments,
+    CredentialArguments, DocumentSignerArguments, InitArguments, LedgerCommand, ListArguments, PROGRAM,
+    PublicKeyArguments, RestoredArguments, RootCrlArguments, ServeArguments, VerifyArchivesArguments,
+    VerifyArguments, WaitArguments,
 };
 use ca::clock::CheckedClock;
 use ca::config::{ConfigError, Settings};
@@ -19,6 +22,7 @@ use ca::init::{
     export_root_crl, import_document_signer, import_root_crl, init, lacks_something, make_document_signer,
     renew_root_crl, utc,
 };
+use ca::ledger::{public_key_of, verify_with_progress};
 use ca::serve::{Addresses, serve};
 use ca::telemetry;
 use ca::wait::wait;
@@ -72,6 +76,8 @@ async fn run_command(arguments: Arguments) -> ExitCode {
         Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
         Command::ConfirmTime(arguments) => confirm(arguments).await,
         Command::Archive(command) => archives(command).await,
+        Command::Ledger(LedgerCommand::Verify(arguments)) => prove(arguments).await,
+        Command::Ledger(LedgerCommand::PublicKey(arguments)) => print_public_key(&arguments),
         Command::CheckConfig(arguments) => check(arguments).await,
         Command::Wait(arguments) => wait_until_ready(arguments).await,
         Command::Completions { shell } => print(&completion_script::<Arguments>(PROGRAM, shell)),
@@ -220,7 +226,7 @@ fn list_archives(arguments: &ListArguments) -> Result<(), Failure> {
     print(&lines.collect::<String>())
 }
 
-fn verify_archives(arguments: &VerifyArguments) -> Result<(), Failure> {
+fn verify_archives(arguments: &VerifyArchivesArguments) -> Result<(), Failure> {
     let (directory, store) = archive::place(arguments.of(), store_settings)?;
     let directories = match (directory, &store) {
         (Some(directory), _) => vec![directory.to_owned()],
@@ -234,6 +240,7 @@ fn verify_archives(arguments: &VerifyArguments) -> Result<(), Failure> {
         "entries": verified.entries,
         "bytes": verified.bytes,
         "ledger_bytes": verified.segment_bytes,
+        "root": verified.root.map(|root| STANDARD.encode(root)),
         "faults": faults,
     });
     let mut text: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
@@ -241,6 +248,9 @@ fn verify_archives(arguments: &VerifyArguments) -> Result<(), Failure> {
         "{} archives with {} entries are what their manifest says: {} bytes of the ledger in {} bytes\n",
         verified.archives, verified.entries, verified.segment_bytes, verified.bytes
     );
+    if let Some(root) = verified.root {
+        text += &format!("The root of the tree over them is {}\n", STANDARD.encode(root));
+    }
     told(arguments.json, &answer, &text)?;
     match faults.len() {
         0 => Ok(()),
@@ -269,6 +279,27 @@ async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
          Start the CA. touchmark doctor names the certificates that were recorded while the clock was ahead.\n"
     );
     told(json, &json!({ "entry": entry.to_string(), "time": time, "before": before }), &text)
+}
+
+async fn prove(arguments: VerifyArguments) -> Result<(), Failure> {
+    let (dir, configured) = match (&arguments.dir, &arguments.config) {
+        (Some(dir), _) => (dir.clone(), None),
+        (None, Some(config)) => {
+            let store = store_settings(config)?;
+            (store.ledger(), store.archive_dir().map(Path::to_owned))
+        }
+        (None, None) => (PathBuf::from("."), None),
+    };
+    let archives = arguments.archive_dir.or(configured);
+    let outside = arguments.checkpoint.zip(arguments.public_key);
+    let proof = verify_with_progress(dir, archives, outside, arguments.json).await?;
+    told(arguments.json, &proof.json(), &proof.text())
+}
+
+fn print_public_key(arguments: &PublicKeyArguments) -> Result<(), Failure> {
+    let key = public_key_of(&trusted(&arguments.config, Settings::read_beside_the_server)?)?;
+    let text = if arguments.pem { key.pem() } else { format!("{key}\n") };
+    told(arguments.json, &json!({ "public_key": key.to_string(), "pem": key.pem() }), &text)
 }
 
 async fn run(arguments: ServeArguments) -> Result<(), Failure> {

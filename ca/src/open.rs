@@ -2,6 +2,7 @@
 
 mod crl_numbers;
 mod issuing_keys;
+mod ledger_key;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,11 @@ pub(crate) use crl_numbers::{
 };
 pub(crate) use issuing_keys::{
     NewIssuingKey, check_passphrase_file, open_for_documents, passphrase_of_keys, warn_of_issuing_keys,
+};
+
+pub use ledger_key::LedgerKeyError;
+pub(crate) use ledger_key::{
+    ledger_public_key_file, make_ledger_key, open_or_make_ledger_key, retire_ledger_key,
 };
 
 /// Does `work` with the ledger, unless it is older than what was published. Closes it in every case.
@@ -38,6 +44,11 @@ where
     let done = done?;
     closed?;
     Ok(done)
+}
+
+/// Where the newest checkpoint of the ledger lies.
+pub(crate) fn checkpoint_file(settings: &Settings) -> PathBuf {
+    settings.store.dir.join("checkpoint")
 }
 
 /// Checks that the ledger is there, without opening it.

@@ -163,6 +163,12 @@ fn start_tasks(
             authority.watch_primes(stop).await;
         });
     }
+    if let Some(checkpoints) = &opened.checkpoints {
+        let store = Arc::clone(authority.store());
+        tasks.spawn_restarting("checkpoints", checkpoints, move |checkpoints, stop| {
+            checkpoints.run(Arc::clone(&store), stop)
+        });
+    }
     if let Some(file) = list.clone() {
         tasks.spawn_restarting("blocked keys", &opened.blocked_keys, move |blocked, stop| {
             blocked_keys::watch_file(blocked, file.clone(), stop)
@@ -188,6 +194,7 @@ async fn open_published(
 ) -> Result<Publishing, ServeError> {
     let (authority, clock) = (&opened.authority, Arc::clone(clock));
     let published = Publishing::open(settings, public, authority, &opened.issuers, clock).await;
+    let published = published.map(|published| published.with_checkpoints(opened.checkpoints.clone()));
     if published.is_err() {
         authority.store().close().await?;
     }

@@ -50,6 +50,16 @@ fn archives_have_a_manual() {
 }
 
 #[test]
+fn proving_the_ledger_has_a_manual() {
+    help(&["ledger", "--help"]).assert().success().stdout_eq(file!["help/ledger.txt"]);
+    help(&["ledger", "verify", "--help"]).assert().success().stdout_eq(file!["help/ledger-verify.txt"]);
+    help(&["ledger", "public-key", "--help"])
+        .assert()
+        .success()
+        .stdout_eq(file!["help/ledger-public-key.txt"]);
+}
+
+#[test]
 fn waiting_and_completion_have_a_manual() {
     help(&["wait", "--help"]).assert().success().stdout_eq(file!["help/wait.txt"]);
     help(&["completions", "--help"]).assert().success().stdout_eq(file!["help/completions.txt"]);

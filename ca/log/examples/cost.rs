@@ -1,5 +1,5 @@
 //! What the log costs: appends without a disk's wait, an open, reads one by one and in order.
-//! `cargo run --release -p ledger-log --example cost -- DIRECTORY [ENTRIES]`
+//! `cargo run --release -p ledger-log --example cost -- DIRECTORY [ENTRIES [BATCH]]`
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot go on ends")]
 
 use std::path::PathBuf;
@@ -13,14 +13,15 @@ fn main() {
     let directory =
         PathBuf::from(arguments.next().unwrap_or_else(|| "/dev/shm/touchmark-log-cost".to_owned()));
     let entries: u64 = arguments.next().map_or(500_000, |text| text.parse().unwrap());
+    let batch_entries: u64 = arguments.next().map_or(256, |text| text.parse().unwrap());
     std::fs::remove_dir_all(&directory).ok();
     let settings = FileSettings::new(directory.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
 
     let log = FileLog::create(&settings).unwrap();
     let (mut pushing, mut appending) = (0, 0);
-    for behind in (0..entries).step_by(BATCH as usize) {
-        let batch: Vec<_> = (behind + 1..=behind + BATCH).map(like_a_certificate).collect();
+    for behind in (0..entries).step_by(batch_entries as usize) {
+        let batch: Vec<_> = (behind + 1..=behind + batch_entries).map(like_a_certificate).collect();
         let start = Instant::now();
         let mut frames = Batch::behind(EntryNumber(behind), batch.len());
         batch.iter().for_each(|entry| frames.push(entry));
@@ -62,5 +63,3 @@ fn main() {
 fn like_a_certificate(number: u64) -> Entry {
     suite::entry(number, &"x".repeat(if number.is_multiple_of(2) { 800 } else { 80 }))
 }
-
-const BATCH: u64 = 256;

@@ -25,11 +25,13 @@ use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::LogError;
+use crate::tree::Hash;
 pub(crate) use manifest::ARCHIVED_FILE;
 pub use manifest::{ArchiveRecord, Manifest};
 use manifest::{MANIFEST_FILE, Sha256};
 pub use moving::{Mover, SealedSegment, sealed_segments};
 use reader::Archive;
+pub(crate) use verify::verify_one;
 pub use verify::{Fault, Verified, verify};
 
 /// How archives are compressed. Any archive can be read, whatever it was written with.
@@ -122,14 +124,13 @@ impl Archives {
     pub fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError> {
         let manifest = self.manifest();
         let Some(record) = manifest.archive_of(first).filter(|_| count > 0) else { return Ok(Vec::new()) };
-        let archive =
-            self.open.get_or_insert_with(&record.first_entry, || self.find(record, first).map(Arc::new))?;
-        let Some(position) = archive.block_of(first) else {
-            return Err(archive.lacks(first, "the manifest says that it has this entry"));
-        };
-        let key = (record.first_entry, position);
-        let block = self.blocks.get_or_insert_with(&key, || archive.block(position))?;
-        let mut payloads = archive.entries_of(position, &block, first, count)?;
+        let (archive, position, block) = self.block_of(record, first)?;
+        let mut payloads = Vec::new();
+        archive.walk(position, &block, first.0.saturating_add(count), |frame| {
+            if frame.number >= first {
+                payloads.push(block.slice_ref(frame.payload));
+            }
+        })?;
         if payloads.is_empty() {
             return Err(archive.lacks(first, "the index says that it has this entry"));
         }
@@ -138,6 +139,39 @@ impl Archives {
             payloads.iter_mut().for_each(|payload| *payload = Bytes::copy_from_slice(payload));
         }
         Ok(payloads)
+    }
+
+    /// The root of the tree behind an entry; `None`: it is in no archive, or no batch ended with it, or one of
+    /// a former version.
+    ///
+    /// # Errors
+    /// When the archive is not there, or damaged.
+    pub fn root(&self, entry: EntryNumber) -> Result<Option<Hash>, LogError> {
+        let manifest = self.manifest();
+        let Some(record) = manifest.archive_of(entry) else { return Ok(None) };
+        if record.next() == entry.0 + 1 {
+            return Ok(record.tree_behind().map(|tree| tree.root()));
+        }
+        let (archive, position, block) = self.block_of(record, entry)?;
+        let mut root = None;
+        archive.walk(position, &block, entry.0 + 1, |frame| root = frame.root)?;
+        Ok(root)
+    }
+
+    /// The archive of an entry that it must have, and the block that the entry is in.
+    fn block_of(
+        &self,
+        record: &ArchiveRecord,
+        entry: EntryNumber,
+    ) -> Result<(Arc<Archive>, usize, Bytes), LogError> {
+        let find = || self.find(record, entry).map(Arc::new);
+        let archive = self.open.get_or_insert_with(&record.first_entry, find)?;
+        let Some(position) = archive.block_of(entry) else {
+            return Err(archive.lacks(entry, "the manifest says that it has this entry"));
+        };
+        let block =
+            self.blocks.get_or_insert_with(&(record.first_entry, position), || archive.block(position))?;
+        Ok((archive, position, block))
     }
 
     /// The file of an archive: in the directory for all of them, or where it was put.

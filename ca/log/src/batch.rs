@@ -3,6 +3,7 @@
 use ledger::{Entry, EntryNumber};
 
 use crate::frame;
+use crate::tree::{self, Frontier, Hash};
 
 /// Encoded entries that follow one another, and the end of the log that they were decided over.
 #[derive(Debug, Clone)]
@@ -12,13 +13,16 @@ pub struct Batch {
     pub(crate) frames: Vec<u8>,
     /// The length of each frame, bytes.
     pub(crate) lengths: Vec<u32>,
+    /// The hash of each entry.
+    leaves: Vec<Hash>,
 }
 
 impl Batch {
     /// An empty batch behind an entry (0: at the beginning), with room for so many entries.
     pub fn behind(behind: EntryNumber, entries: usize) -> Self {
         let frames = Vec::with_capacity(entries.saturating_mul(USUAL_ENTRY_BYTES));
-        Self { behind, frames, lengths: Vec::with_capacity(entries) }
+        let (lengths, leaves) = (Vec::with_capacity(entries), Vec::with_capacity(entries));
+        Self { behind, frames, lengths, leaves }
     }
 
     /// Adds an entry. Its number is [`Self::next`], whatever the entry says.
@@ -26,6 +30,20 @@ impl Batch {
         let (start, number) = (self.frames.len(), self.next());
         frame::write(entry, number, self.lengths.len() as u32, &mut self.frames);
         self.lengths.push((self.frames.len() - start) as u32);
+        let payload = self.frames.get(start + frame::HEADER_BYTES..).unwrap_or_default();
+        self.leaves.push(tree::leaf(payload));
+    }
+
+    /// Adds the entries to the tree of those before them.
+    pub(crate) fn grow(&self, tree: &mut Frontier) {
+        self.leaves.iter().for_each(|leaf| tree.push(*leaf));
+    }
+
+    /// The frames but the last one, and that as it ends the batch. `None`: it is empty.
+    pub(crate) fn ended(&self, root: &Hash) -> Option<(&[u8], Vec<u8>)> {
+        let last = self.frames.len().checked_sub(*self.lengths.last()? as usize)?;
+        let (frames, last) = self.frames.split_at_checked(last)?;
+        Some((frames, frame::ending(last, root)?))
     }
 
     /// The entry that it is to follow.

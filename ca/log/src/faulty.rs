@@ -8,6 +8,7 @@ use ledger::EntryNumber;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::tree::Hash;
 use crate::{AppendError, Batch, Log, LogError, LogMetrics};
 
 /// How an append fails.
@@ -68,6 +69,10 @@ impl Log for FaultyLog {
 
     fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError> {
         self.inner.read(first, count)
+    }
+
+    fn root(&self, size: EntryNumber) -> Result<Option<Hash>, LogError> {
+        self.inner.root(size)
     }
 
     fn damaged(&self, entry: EntryNumber, what: &'static str) -> LogError {

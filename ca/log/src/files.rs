@@ -11,6 +11,7 @@ mod scan;
 mod sealed;
 pub(crate) mod segment;
 mod space;
+mod verify;
 
 use std::fs::{self, File};
 use std::io;
@@ -29,11 +30,15 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::sync::watch;
 
 use crate::archive::Archives;
-use crate::{AppendError, Batch, Log, LogError, LogMetrics, OpenError};
+use crate::tree::{Frontier, Hash};
+use crate::{AppendError, Batch, Log, LogError, LogMetrics, OpenError, frame};
 use open_files::OpenFiles;
+pub(crate) use scan::ROOT_DIFFERS;
 pub(crate) use sealed::path_beside as offsets_file;
 use segment::{HEADER_BYTES, Segment, io_error};
 use space::DiskSpace;
+
+pub use verify::{Verified, Verifying, verify};
 
 /// Where a log in files lies, and how it writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +80,8 @@ pub struct FileLog {
     open_files: OpenFiles,
     archives: Archives,
     head: watch::Sender<EntryNumber>,
+    /// The tree of all entries up to the head.
+    tree: Mutex<Frontier>,
     /// Held by whoever appends.
     appending: Mutex<Appending>,
     /// Held as long as the directory is ours.
@@ -154,6 +161,7 @@ impl FileLog {
             segments: RwLock::default(),
             open_files: OpenFiles::default(),
             head: watch::Sender::new(EntryNumber(0)),
+            tree: Mutex::default(),
             appending: Mutex::default(),
             lock: Mutex::new(Some(lock)),
             space: Arc::default(),
@@ -178,11 +186,15 @@ impl FileLog {
     /// Writes the frames and makes them durable with one fdatasync.
     fn write(&self, batch: &Batch, appending: &mut Appending) -> Result<(), AppendError> {
         self.remove_leftover(appending)?;
-        let segment = self.segment_for(batch, appending)?;
-        let written = segment.write(&batch.frames).and_then(|()| self.counters.timed(|| segment.sync()));
+        let mut tree = self.tree.lock().clone();
+        batch.grow(&mut tree);
+        let Some((frames, last)) = batch.ended(&tree.root()) else { return Ok(()) };
+        let segment = self.segment_for(batch, frames.len() + last.len(), appending)?;
+        let written = segment.write(frames, &last).and_then(|()| self.counters.timed(|| segment.sync()));
         match written {
             Ok(()) => {
-                segment.extend(&batch.lengths);
+                segment.extend(&batch.lengths, frame::ROOT_BYTES as u32);
+                *self.tree.lock() = tree;
                 Ok(())
             }
             Err(error) if no_space(&error) => {
@@ -212,30 +224,43 @@ impl FileLog {
         Ok(())
     }
 
-    /// The segment that the batch goes to: the last one, or a new one if it would not fit.
-    fn segment_for(&self, batch: &Batch, appending: &mut Appending) -> Result<Arc<Segment>, AppendError> {
+    /// The segment that the batch goes to: the last one, or a new one if the batch would not fit, or that
+    /// one is sealed or of a former form.
+    fn segment_for(
+        &self,
+        batch: &Batch,
+        bytes: usize,
+        appending: &mut Appending,
+    ) -> Result<Arc<Segment>, AppendError> {
         let last = self.segments.read().last().cloned();
         let fits = |segment: &Arc<Segment>| {
-            segment.end() == HEADER_BYTES
-                || u64::from(segment.end()) + batch.frames.len() as u64
-                    <= u64::from(self.settings.segment_bytes)
-        };
-        let ended = match &last {
-            Some(segment) if fits(segment) => return Ok(Arc::clone(segment)),
-            Some(segment) => segment.cut(),
-            None => Ok(()),
+            segment.grows
+                && (segment.end() == HEADER_BYTES
+                    || u64::from(segment.end()) + bytes as u64 <= u64::from(self.settings.segment_bytes))
         };
         let first = batch.end().0 + 1;
-        let added = ended.and_then(|()| self.add_segment(first, appending));
-        if added.is_ok()
-            && let Some(segment) = &last
-        {
-            self.seal(segment);
-        }
-        added.map_err(|error| match no_space(&error) {
+        let found = match &last {
+            Some(segment) if fits(segment) => return Ok(Arc::clone(segment)),
+            Some(segment) if segment.first == first => self.reform_last(first),
+            Some(segment) => {
+                let added = segment.cut().and_then(|()| self.add_segment(first, appending));
+                added.inspect(|_| self.seal(segment))
+            }
+            None => self.add_segment(first, appending),
+        };
+        found.map_err(|error| match no_space(&error) {
             true => AppendError::Full,
             false => io_error("create a segment in", &self.settings.directory, error).into(),
         })
+    }
+
+    /// Replaces the last segment, which has no entries, by one of today's form.
+    fn reform_last(&self, first: u64) -> io::Result<Arc<Segment>> {
+        let segment = Arc::new(Segment::reform(&self.settings.directory, first)?);
+        let mut segments = self.segments.write();
+        segments.pop();
+        segments.push(Arc::clone(&segment));
+        Ok(segment)
     }
 
     fn add_segment(&self, first: u64, appending: &mut Appending) -> io::Result<Arc<Segment>> {
@@ -292,6 +317,16 @@ impl Log for FileLog {
 
     fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError> {
         self.read_run(first, count)
+    }
+
+    fn root(&self, size: EntryNumber) -> Result<Option<Hash>, LogError> {
+        {
+            let tree = self.tree.lock();
+            if tree.size() == size.0 {
+                return Ok(Some(tree.root()));
+            }
+        }
+        self.root_at(size)
     }
 
     fn damaged(&self, entry: EntryNumber, what: &'static str) -> LogError {

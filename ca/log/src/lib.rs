@@ -3,6 +3,7 @@
 
 pub mod archive;
 mod batch;
+pub mod checkpoint;
 mod error;
 mod faulty;
 mod files;
@@ -10,6 +11,7 @@ pub mod format;
 mod frame;
 mod memory;
 pub mod suite;
+pub mod tree;
 
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use tokio::sync::watch;
 pub use batch::Batch;
 pub use error::{AppendError, LogError, OpenError};
 pub use faulty::{Fault, FaultyLog};
-pub use files::{FileLog, FileSettings, SEGMENT_BYTES_DEFAULT, TornTail};
+pub use files::{FileLog, FileSettings, SEGMENT_BYTES_DEFAULT, TornTail, Verified, Verifying, verify};
 pub use memory::MemoryLog;
 
 /// Entries in one order, numbered from 1 without gaps, for any number of writers and readers.
@@ -35,8 +37,8 @@ pub trait Log: Send + Sync + 'static {
     /// last entry.
     ///
     /// When it returns `Ok` all entries of the batch survive a power cut, are readable in this process, and
-    /// [`Self::follow`] shows them. The batch is appended wholly or not at all, but for a crash, which may
-    /// keep its first entries. Appending is fenced: of several batches behind one end, by whatever process,
+    /// [`Self::follow`] shows them. The batch is appended wholly or not at all, whatever crashes. Appending is
+    /// fenced: of several batches behind one end, by whatever process,
     /// at most one is appended. The future may block the thread that polls it for as long as a disk takes to
     /// sync. When it is dropped the batch may have been appended all the same.
     ///
@@ -65,6 +67,14 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// When an entry that could be read before cannot be read.
     fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError>;
+
+    /// The root of the Merkle tree ([`tree`]) over the entries up to `size`. `None`: entry `size` is not
+    /// readable in this process, or it is neither the last one nor ended a batch, or a former version wrote
+    /// the batch.
+    ///
+    /// # Errors
+    /// When an entry that could be read before cannot be read.
+    fn root(&self, size: EntryNumber) -> Result<Option<tree::Hash>, LogError>;
 
     /// The error for an entry that must be there and that is missing, or whose bytes are no entry: it names
     /// where the entry lies.

@@ -13,6 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ledger::{Entry, EntryNumber, Event, WorkOrderId};
 
+use crate::tree::{self, Frontier};
 use crate::{AppendError, Batch, Log, format};
 
 /// An entry with this number, told from others by a remark.
@@ -111,6 +112,28 @@ pub async fn of_racing_batches_one_is_appended(log: Arc<dyn Log>) {
     );
 }
 
+/// The root is that of the tree over the stored bytes of all entries, at the end and wherever a batch ended.
+pub async fn every_batch_has_the_root_of_the_tree(log: Arc<dyn Log>) {
+    let mut tree = Frontier::default();
+    let mut roots = vec![(0, tree.root())];
+    assert_eq!(log.root(EntryNumber(0)).unwrap(), Some(tree.root()));
+    for (count, remark) in [(1, "a"), (5, "b"), (40, "c"), (1, "d"), (2, "e")] {
+        let head = log.append(&batch(tree.size(), count, remark)).await.unwrap();
+        while tree.size() < head.0 {
+            let run = log.read(EntryNumber(tree.size() + 1), 100).unwrap();
+            run.iter().for_each(|payload| tree.push(tree::leaf(payload)));
+        }
+        roots.push((head.0, tree.root()));
+        for (size, root) in &roots {
+            assert_eq!(log.root(EntryNumber(*size)).unwrap(), Some(*root), "{size} of {head}");
+        }
+    }
+    for within in [2, 5, 7, 45, 48] {
+        assert_eq!(log.root(EntryNumber(within)).unwrap(), None, "no batch ended with {within}");
+    }
+    assert_eq!(log.root(EntryNumber(50)).unwrap(), None, "there is no such entry");
+}
+
 /// Whoever follows the end sees it grow, and can read up to it.
 pub async fn the_end_is_followed(log: Arc<dyn Log>) {
     let mut end = log.follow();
@@ -152,12 +175,16 @@ pub async fn a_closed_log_takes_nothing(log: Arc<dyn Log>) {
 /// What was acknowledged is there when the log is opened again, and goes on behind it. Opens the log that
 /// `open` makes or opens.
 pub async fn keeps(open: impl AsyncFn() -> Arc<dyn Log>) {
-    let mut expected = 0;
+    let (mut expected, mut roots) = (0, Vec::new());
     for round in 0..3 {
         let log = open().await;
         assert_eq!(log.head().await.unwrap(), EntryNumber(expected), "round {round}");
         assert_eq!(read_all(&*log, 1).len() as u64, expected);
+        for (end, root) in &roots {
+            assert_eq!(log.root(*end).unwrap(), Some(*root));
+        }
         expected = log.append(&batch(expected, 10, "")).await.unwrap().0;
+        roots.push((EntryNumber(expected), log.root(EntryNumber(expected)).unwrap().unwrap()));
         match round {
             0 => log.close().await.unwrap(),
             _ => log.release(),

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use ledger::EntryNumber;
 use ledger_log::archive::{ArchiveSettings, Mover, archived, sealed_segments};
 use ledger_log::suite::{batch, entry, read_all};
-use ledger_log::{FileLog, FileSettings, Log, LogError, OpenError, format};
+use ledger_log::{FileLog, FileSettings, Log, LogError, OpenError, format, verify};
 use tempfile::TempDir;
 
 struct Site {
@@ -23,12 +23,16 @@ struct Site {
 impl Site {
     /// A closed log of so many entries in many segments.
     async fn new(entries: u64) -> Self {
+        Self::with(entries, "").await
+    }
+
+    async fn with(entries: u64, remark: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let settings =
             FileSettings { segment_bytes: 4096, ..FileSettings::new(directory.path().join("ledger")) };
         let log = FileLog::create(&settings).unwrap();
         for behind in (0..entries).step_by(3) {
-            log.append(&batch(behind, 3, "")).await.unwrap();
+            log.append(&batch(behind, 3, remark)).await.unwrap();
         }
         log.close().await.unwrap();
         Self { directory, settings }
@@ -72,6 +76,70 @@ async fn a_log_with_archived_segments_opens_reads_and_grows_as_before() {
     assert_eq!(read_all(&log, 1), all(303));
     assert!(log.read(EntryNumber(304), 1).unwrap().is_empty());
     assert!(log.read(EntryNumber(0), 1).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_tree_over_a_log_with_archives_is_the_tree_over_its_segments() {
+    let site = Site::new(300).await;
+    let log = site.open().unwrap();
+    let roots = |log: &FileLog| {
+        let roots = (0..=300).map(|size| log.root(EntryNumber(size)).unwrap());
+        roots.collect::<Vec<_>>()
+    };
+    let before = roots(&log);
+    assert!(before.iter().flatten().count() > 100);
+    let verified = |asked| verify(&site.settings.directory, None, EntryNumber(asked), &mut |_| {}).unwrap();
+    let proven = verified(9);
+    site.move_all_but(1);
+    assert_eq!(roots(&log), before, "of a log that was open");
+    drop(log);
+    let log = site.open().unwrap();
+    assert_eq!(roots(&log), before);
+    let now = verified(9);
+    assert_eq!((now.entries, now.root, now.root_asked), (proven.entries, proven.root, proven.root_asked));
+    // The archives prove the same elsewhere.
+    let archives = ledger_log::archive::verify(&site.archive(), &mut |_| {}).unwrap();
+    assert_eq!(archives.root, before[archives.entries as usize]);
+    assert!(archives.root.is_some());
+    // A segment that is sealed behind archives is written down as any other.
+    let mut behind = 300;
+    while sealed_segments(&site.settings.directory).unwrap().len() < 3 {
+        log.append(&batch(behind, 3, "")).await.unwrap();
+        behind += 3;
+    }
+    log.close().await.unwrap();
+    assert_eq!(read_all(&site.open().unwrap(), 1), all(behind));
+}
+
+#[tokio::test]
+async fn an_archived_entry_that_was_exchanged_is_found_by_the_ledger_s_verification() {
+    let (site, other) = (Site::with(300, "one").await, Site::with(300, "two").await);
+    site.move_all_but(1);
+    other.move_all_but(1);
+    let name = "00000000000000000001.archive";
+    fs::copy(other.archive().join(name), site.archive().join(name)).unwrap();
+    let verified = verify(&site.settings.directory, None, EntryNumber(0), &mut |_| {});
+    assert!(matches!(verified, Err(OpenError::Log(LogError::Damaged { .. }))), "{verified:?}");
+    // Nor do all of its archives and a manifest that fits them.
+    for file in fs::read_dir(other.archive()).unwrap().map(|file| file.unwrap()) {
+        fs::copy(file.path(), site.archive().join(file.file_name())).unwrap();
+    }
+    for (from, to) in [
+        (other.archive(), site.archive()),
+        (other.settings.directory.clone(), site.settings.directory.clone()),
+    ] {
+        for file in ["manifest.json", "archived.json"] {
+            if from.join(file).exists() {
+                let text = fs::read_to_string(from.join(file)).unwrap();
+                let ours = text.replace(other.archive().to_str().unwrap(), site.archive().to_str().unwrap());
+                fs::write(to.join(file), ours).unwrap();
+            }
+        }
+    }
+    let verified = verify(&site.settings.directory, None, EntryNumber(0), &mut |_| {});
+    assert!(matches!(verified, Err(OpenError::Log(LogError::Damaged { .. }))), "{verified:?}");
+    let refused = site.open().err().unwrap();
+    assert!(matches!(refused, OpenError::Log(LogError::Damaged { .. })), "{refused}");
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ impl FileSigner {
         EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_der())
             .ok()
             .and_then(Self::new)
-            .ok_or_else(|| KeyFileError::Kind(path.to_owned()))
+            .ok_or_else(|| KeyFileError::Kind { path: path.to_owned(), expected: "P-256" })
     }
 
     /// Writes the key to the fresh file `path` with mode 0600, encrypted with `passphrase`, and syncs the

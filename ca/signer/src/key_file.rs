@@ -109,9 +109,9 @@ pub enum KeyFileError {
     /// The passphrase does not decrypt it.
     #[error("{} cannot be decrypted with this passphrase", .0.display())]
     WrongPassphrase(PathBuf),
-    /// The key is not ECDSA on P-256.
-    #[error("{} holds a key of another kind than P-256", .0.display())]
-    Kind(PathBuf),
+    /// The key is of another kind.
+    #[error("{} holds a key of another kind than {expected}", path.display())]
+    Kind { path: PathBuf, expected: &'static str },
     /// The key cannot be encoded.
     #[error("the key for {} cannot be encoded", .0.display())]
     Encode(PathBuf),

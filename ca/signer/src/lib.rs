@@ -6,6 +6,7 @@ mod document;
 mod file;
 mod issuers;
 mod key_file;
+mod ledger;
 mod passphrase;
 
 use std::error::Error;
@@ -24,6 +25,7 @@ pub use issuers::{Issuer, IssuerKeys, IssuerSettings, Issuers, IssuersError};
 pub use issuers::{certificate_file, key_file};
 pub use key_file::{KEY_FILE_BYTES_MAX, read_private, write_private};
 pub use key_file::{KeyFileError, plain_key_pem};
+pub use ledger::{LedgerSigner, ledger_key_file};
 pub use passphrase::{Passphrase, PassphraseError};
 
 /// A private key that signs and is never seen (R-CA-01): no method returns it, and no text of a signer shows

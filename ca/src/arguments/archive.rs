@@ -21,7 +21,7 @@ pub enum ArchiveCommand {
     ///
     /// Needs neither the CA nor its keys: a copy of the directory of archives can be verified on any machine.
     #[command(after_help = VERIFY_MORE)]
-    Verify(VerifyArguments),
+    Verify(VerifyArchivesArguments),
 }
 
 impl ArchiveCommand {
@@ -30,7 +30,7 @@ impl ArchiveCommand {
         match self {
             Self::Create(CreateArguments { json, .. })
             | Self::List(ListArguments { json, .. })
-            | Self::Verify(VerifyArguments { json, .. }) => *json,
+            | Self::Verify(VerifyArchivesArguments { json, .. }) => *json,
         }
     }
 }
@@ -67,7 +67,7 @@ pub struct ListArguments {
 
 /// Of `archive verify`.
 #[derive(Debug, Args)]
-pub struct VerifyArguments {
+pub struct VerifyArchivesArguments {
     #[command(flatten)]
     which: Which,
     /// Print the outcome as one JSON object; errors too, on stderr
@@ -109,7 +109,7 @@ impl ListArguments {
     }
 }
 
-impl VerifyArguments {
+impl VerifyArchivesArguments {
     /// Where the archives are named.
     pub fn of(&self) -> Option<ArchivesOf<'_>> {
         self.which.of()

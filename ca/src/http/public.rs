@@ -24,6 +24,7 @@ use identity::{Clock, IssuerName};
 use publication::{Crl, CrlId, DelegateIssuer, OcspResponder, Publication};
 
 use super::listener::Responder;
+use crate::ledger::Checkpoints;
 use body::PublicBody;
 use cacheable::{Cacheable, Kind};
 use compromise::CompromiseHandler;
@@ -36,6 +37,7 @@ pub struct PublicHttp<D> {
     publication: Arc<Publication>,
     ocsp: Arc<OcspResponder<D>>,
     compromise: CompromiseHandler,
+    checkpoints: Option<Arc<Checkpoints>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -47,7 +49,14 @@ impl<D: DelegateIssuer> PublicHttp<D> {
         report: CompromiseReport,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { publication, ocsp, compromise: CompromiseHandler::new(report), clock }
+        let compromise = CompromiseHandler::new(report);
+        Self { publication, ocsp, compromise, checkpoints: None, clock }
+    }
+
+    /// Serves the ledger's checkpoints, too.
+    #[must_use]
+    pub fn with_checkpoints(self, checkpoints: Option<Arc<Checkpoints>>) -> Self {
+        Self { checkpoints, ..self }
     }
 }
 
@@ -88,6 +97,10 @@ impl<D: DelegateIssuer> Responder for PublicHttp<D> {
                 Some(der) => certificate(der),
                 None => plain(StatusCode::NOT_FOUND, "no such issuer\n"),
             },
+            Some(Resource::Checkpoint) => match self.checkpoints.as_ref().and_then(|all| all.newest()) {
+                Some(note) => checkpoint(note),
+                None => plain(StatusCode::NOT_FOUND, "no checkpoint was signed yet\n"),
+            },
             None => plain(StatusCode::NOT_FOUND, "nothing here\n"),
         }
     }
@@ -121,6 +134,7 @@ impl<D: DelegateIssuer> PublicHttp<D> {
 enum Resource {
     Crl(CrlId),
     Certificate(IssuerName),
+    Checkpoint,
 }
 
 fn resource(path: &str) -> Option<Resource> {
@@ -136,6 +150,7 @@ fn resource(path: &str) -> Option<Resource> {
             };
             Some(Resource::Crl(CrlId { issuer: issuer(first)?, shard }))
         }
+        ("ledger", None, None) if first == "checkpoint" => Some(Resource::Checkpoint),
         ("issuers", None, None) => Some(Resource::Certificate(issuer(first.strip_suffix(".cer")?)?)),
         _ => None,
     }
@@ -161,6 +176,13 @@ fn crl(crl: Arc<Crl>, request: &HeaderMap, now: SystemTime) -> Response<PublicBo
 fn certificate(der: Bytes) -> Response<PublicBody> {
     let mut response = respond(StatusCode::OK, "application/pkix-cert", der.into());
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
+    response
+}
+
+/// The newest checkpoint of the ledger, as C2SP's tlog-tiles has it: "text/plain; charset=utf-8".
+fn checkpoint(note: Bytes) -> Response<PublicBody> {
+    let mut response = respond(StatusCode::OK, "text/plain; charset=utf-8", note.into());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 

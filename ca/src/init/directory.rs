@@ -10,6 +10,7 @@ use signer::{Passphrase, certificate_file, document_certificate_file, write_priv
 
 use super::certificates::{Certificates, MadeCredential};
 use super::{InitError, Plan, operator_dir, texts};
+use crate::open::make_ledger_key;
 
 /// A directory that is being built; removed when dropped before its release.
 pub(super) struct Building {
@@ -52,6 +53,7 @@ impl Building {
         let documents = texts::certificate_pem(&made.documents.certificate);
         write(&issuers.join(document_certificate_file()), &documents)?;
         made.documents.key.save_for_documents(&issuers, passphrase)?;
+        make_ledger_key(&issuers, passphrase)?;
         sync_dir(&issuers)?;
         if plan.passphrase_file.is_none() {
             passphrase.save(&self.dir.join("passphrase"))?;

@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use identity::Clock;
 use publication::{CrlNumberError, LedgerHead, StoreStatus};
-use store::{OpenError, StoreSettings};
+use store::{OpenError, Store, StoreSettings};
 
 use super::InitError;
 use crate::config::Settings;
-use crate::open::{accept_ledger, with_ledger};
+use crate::ledger::signed_checkpoint;
+use crate::open::{accept_ledger, checkpoint_file, retire_ledger_key, with_ledger};
 
 /// Whether the ledger lacks entries that this CA has published. Changes nothing.
 ///
 /// # Errors
 /// When the ledger cannot be opened, which a serving CA has locked, or the CRL numbers cannot be read.
 pub async fn lacks_something(settings: &Settings, clock: Arc<dyn Clock>) -> Result<bool, InitError> {
-    match with_ledger(settings, clock, async |_, _| Ok(())).await {
-        Ok(()) => Ok(false),
+    match with_ledger(settings, clock, async |store, _| signed_more(settings, &**store)).await {
+        Ok(signed_more) => Ok(signed_more),
         Err(
             InitError::Ledger(OpenError::LostEnd { .. })
             | InitError::CrlNumbers(
@@ -31,7 +32,7 @@ pub async fn lacks_something(settings: &Settings, clock: Arc<dyn Clock>) -> Resu
 }
 
 /// Accepts the ledger as it is, and begins a new epoch of CRL numbers, above all earlier ones. Returns the
-/// epoch.
+/// epoch. Checkpoints are signed by another key from then on: the one so far signed entries that are lost.
 ///
 /// # Errors
 /// When the ledger cannot be opened, which a serving CA has locked, or the CRL numbers cannot be written.
@@ -41,5 +42,14 @@ pub async fn accept_restored_store(settings: &Settings, clock: Arc<dyn Clock>) -
     let store = store::open(store, clock).await?;
     let seen = LedgerHead::of(&StoreStatus(store.clone())).await;
     store.close().await?;
-    Ok(accept_ledger(&settings.publication, seen?, now)?)
+    let epoch = accept_ledger(&settings.publication, seen?, now)?;
+    retire_ledger_key(&settings.issuers.dir, &checkpoint_file(settings))?;
+    Ok(epoch)
+}
+
+/// Whether a checkpoint was signed over entries that the ledger does not have.
+fn signed_more(settings: &Settings, store: &dyn Store) -> Result<bool, InitError> {
+    let Some(signed) = signed_checkpoint(settings) else { return Ok(false) };
+    let root = store.root(signed.size)?;
+    Ok(signed.size > *store.follow().borrow() || root.is_some_and(|root| root != signed.root))
 }

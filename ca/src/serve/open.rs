@@ -10,7 +10,7 @@ use publication::{CrlNumberError, PublishError};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signer::{DocumentSigner, DocumentSignerError, Issuers, IssuersError};
+use signer::{DocumentSigner, DocumentSignerError, Issuers, IssuersError, KeyFileError};
 use tracing::{error, info, warn};
 
 use super::blocked_keys::BlockedKeysList;
@@ -20,7 +20,11 @@ use super::tasks::TaskState;
 use crate::clock::CheckedClock;
 use crate::config::Settings;
 use crate::http::metrics::{Figures, FiguresNow};
-use crate::open::{check_crl_numbers, check_ledger, warn_of_issuing_keys};
+use crate::ledger::Checkpoints;
+use crate::open::{
+    LedgerKeyError, check_crl_numbers, check_ledger, checkpoint_file, open_or_make_ledger_key,
+    warn_of_issuing_keys,
+};
 use crate::profiles;
 use crate::tls::{CredentialsError, TlsError};
 
@@ -29,6 +33,8 @@ pub(super) struct Opened {
     pub(super) server: Arc<Server>,
     pub(super) issuers: Issuers,
     pub(super) blocked_keys: Arc<BlockedKeysList>,
+    /// `None`: there is no key for them, and none can be made.
+    pub(super) checkpoints: Option<Arc<Checkpoints>>,
 }
 
 /// Opens keys, certificates and ledger, and checks that they belong together.
@@ -65,7 +71,23 @@ pub(super) async fn open(
     if let Err(why) = server.answers_to(authority.enrollment_url()) {
         error!("{why}: no device can enrol; {NAMES_NEXT}");
     }
-    Ok(Opened { authority: Arc::new(authority), server: Arc::new(server), issuers, blocked_keys })
+    let checkpoints = checkpoints(settings)?;
+    let (authority, server) = (Arc::new(authority), Arc::new(server));
+    Ok(Opened { authority, server, issuers, blocked_keys, checkpoints })
+}
+
+/// What signs checkpoints of the ledger.
+fn checkpoints(settings: &Settings) -> Result<Option<Arc<Checkpoints>>, OpenError> {
+    match open_or_make_ledger_key(&settings.issuers) {
+        Ok(signer) => Ok(Some(Arc::new(Checkpoints::open(signer, checkpoint_file(settings))))),
+        // An installation whose keys are on a disk that cannot be written.
+        Err(why @ (LedgerKeyError::Io { .. } | LedgerKeyError::Key(KeyFileError::Write { .. }))) => {
+            let why: &dyn std::error::Error = &why;
+            warn!(why, "no checkpoints of the ledger are signed: there is no key, and none can be made");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Checks whether the CA could start, without opening the ledger, which a running CA has locked: the
@@ -156,6 +178,8 @@ pub enum OpenError {
     Issuers(#[from] IssuersError),
     #[error(transparent)]
     Documents(#[from] DocumentSignerError),
+    #[error(transparent)]
+    LedgerKey(#[from] LedgerKeyError),
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
     #[error("the server's certificate is not one of Touchmark's")]

@@ -24,6 +24,7 @@ use crate::grpc::reason;
 use crate::http::HttpListener;
 use crate::http::metrics::Metrics;
 use crate::http::public::{CONNECTIONS_MAX, CompromiseRefused, CompromiseReport, PublicHttp};
+use crate::ledger::Checkpoints;
 use crate::open::serving_crl_numbers;
 
 /// Publication, opened.
@@ -32,6 +33,7 @@ pub(super) struct Publishing {
     pub(super) ocsp: Arc<OcspResponder<Authority>>,
     publisher: Publisher,
     authority: Arc<Authority>,
+    checkpoints: Option<Arc<Checkpoints>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -72,7 +74,13 @@ impl Publishing {
         let publisher = publisher.await?.backdated(backdate);
         let ocsp = OcspResponder::new(source, Arc::clone(authority), issuers, Arc::clone(&clock));
         let ocsp = Arc::new(ocsp.backdated(backdate));
-        Ok(Self { publication, ocsp, publisher, authority: Arc::clone(authority), clock })
+        let authority = Arc::clone(authority);
+        Ok(Self { publication, ocsp, publisher, authority, checkpoints: None, clock })
+    }
+
+    /// Serves the ledger's checkpoints, too.
+    pub(super) fn with_checkpoints(self, checkpoints: Option<Arc<Checkpoints>>) -> Self {
+        Self { checkpoints, ..self }
     }
 
     /// Publishes until `stop`. Returns after the first round, or [`FIRST_ROUND_WAIT`]: stations wait.
@@ -84,6 +92,7 @@ impl Publishing {
         stop: CancellationToken,
     ) {
         let public = PublicHttp::new(self.publication, self.ocsp, report(self.authority), self.clock);
+        let public = public.with_checkpoints(self.checkpoints);
         let listener = HttpListener::new(listener, CONNECTIONS_MAX, metrics);
         tasks.spawn_required("public listener", listener.serve(Arc::new(public), stop.clone()));
         let (done, first) = tokio::sync::oneshot::channel();

@@ -1,6 +1,6 @@
 //! Where a store lies, and how its log writes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ledger_log::{FileSettings, SEGMENT_BYTES_DEFAULT};
 
@@ -46,6 +46,12 @@ impl StoreSettings {
     /// The directory of a log in local files.
     pub fn ledger(&self) -> PathBuf {
         self.dir.join("ledger")
+    }
+
+    /// Where archives of old segments are looked for first.
+    pub fn archive_dir(&self) -> Option<&Path> {
+        let LogSettings::Files { archive_dir, .. } = &self.log;
+        archive_dir.as_deref()
     }
 
     /// The directory of the projection.

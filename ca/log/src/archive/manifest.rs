@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::segment::io_error;
 use crate::LogError;
+use crate::tree::Frontier;
 
 /// An archive and the segment that it was made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +40,18 @@ pub struct ArchiveRecord {
     pub segment_bytes: u64,
     /// The SHA-256 of the segment's bytes, which the archive gives back, in hexadecimal.
     pub segment_sha256: String,
+    /// The Merkle tree of all entries up to the last one of this archive: the roots of the perfect subtrees
+    /// that it consists of, the largest first, in hexadecimal.
+    pub tree: Vec<String>,
 }
 
 impl ArchiveRecord {
+    /// The tree of all entries up to the last one of this archive; `None`: it is not what such a tree has.
+    pub(crate) fn tree_behind(&self) -> Option<Frontier> {
+        let peak = |hex: &String| hex::decode(hex).ok()?.try_into().ok();
+        Frontier::of(self.next().checked_sub(1)?, self.tree.iter().map(peak).collect::<Option<Vec<_>>>()?)
+    }
+
     /// The number of its first entry.
     pub fn first(&self) -> EntryNumber {
         EntryNumber(self.first_entry)
@@ -82,6 +92,9 @@ impl Manifest {
             if record.file != file_name(record.first_entry) || record.entries == 0 {
                 return Err(wrong(format!("{} is not the name of an archive", record.file)));
             }
+        }
+        if manifest.archives.iter().any(|record| record.tree_behind().is_none()) {
+            return Err(wrong("it has a tree of another size".to_owned()));
         }
         if !manifest.archives.is_sorted_by(|one, later| one.next() <= later.first_entry) {
             return Err(wrong("its archives are not in order".to_owned()));
@@ -172,6 +185,7 @@ mod tests {
             segment: format!("{first_entry:020}.ledger"),
             segment_bytes: 30,
             segment_sha256: "11".to_owned(),
+            tree: vec!["22".repeat(32); (first_entry + entries - 1).count_ones() as usize],
         }
     }
 

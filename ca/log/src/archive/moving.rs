@@ -18,6 +18,7 @@ use super::writer::{Hashing, Survey, write};
 use super::{ArchiveRecord, ArchiveSettings};
 use crate::files::offsets_file;
 use crate::files::segment::first_of;
+use crate::tree::Frontier;
 use crate::{LogError, format, frame};
 
 /// A segment to which nothing is appended any more.
@@ -79,10 +80,11 @@ impl Mover {
         segment: &SealedSegment,
         progress: &mut dyn FnMut(u64),
     ) -> Result<ArchiveRecord, LogError> {
-        let survey = Survey::of(&segment.path, segment.first, &self.settings, progress)?;
-        let record = match self.archived_before(&survey, progress)? {
+        let before = self.tree_before(segment)?;
+        let survey = Survey::of(&segment.path, before.clone(), &self.settings, progress)?;
+        let record = match self.archived_before(&survey, &before, progress)? {
             Some(record) => record,
-            None => self.write_archive(segment, &survey, progress)?,
+            None => self.write_archive(segment, &survey, before, progress)?,
         };
         self.in_directory.put(record.clone());
         let manifest = self.to.join(MANIFEST_FILE);
@@ -101,10 +103,23 @@ impl Mover {
         Ok(record)
     }
 
+    /// The tree of all entries before the segment: segments are moved in the order of their entries.
+    fn tree_before(&self, segment: &SealedSegment) -> Result<Frontier, LogError> {
+        if segment.first.0 == 1 {
+            return Ok(Frontier::default());
+        }
+        let before = self.noted.archives().iter().find(|record| record.next() == segment.first.0);
+        before.and_then(ArchiveRecord::tree_behind).ok_or_else(|| {
+            let why = io::Error::other("the entries before it are not archived");
+            io_error("archive", &segment.path, why)
+        })
+    }
+
     /// The record of an archive that an earlier run, which did not end, has written of the same segment.
     fn archived_before(
         &self,
         survey: &Survey,
+        before: &Frontier,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Option<ArchiveRecord>, LogError> {
         let Some(record) = self.in_directory.archive_of(survey.first) else { return Ok(None) };
@@ -112,7 +127,8 @@ impl Mover {
             let why = "it has an archive of other entries with these numbers; take an empty directory";
             return Err(io_error("archive to", &self.to, io::Error::new(io::ErrorKind::AlreadyExists, why)));
         }
-        let whole = verify_one(&self.to.join(&record.file), record, progress).is_ok();
+        let path = self.to.join(&record.file);
+        let whole = verify_one(&path, record, Some(before.clone()), &mut |_| {}, progress).is_ok();
         Ok(whole.then(|| ArchiveRecord { directory: self.to.clone(), ..record.clone() }))
     }
 
@@ -121,6 +137,7 @@ impl Mover {
         &mut self,
         segment: &SealedSegment,
         survey: &Survey,
+        before: Frontier,
         progress: &mut dyn FnMut(u64),
     ) -> Result<ArchiveRecord, LogError> {
         let file = file_name(segment.first.0);
@@ -156,8 +173,9 @@ impl Mover {
             segment: name.to_string_lossy().into_owned(),
             segment_bytes: survey.bytes,
             segment_sha256: survey.sha256.hex(),
+            tree: survey.tree.peaks().iter().map(hex::encode).collect(),
         };
-        verify_one(&path, &record, progress)?;
+        verify_one(&path, &record, Some(before), &mut |_| {}, progress)?;
         Ok(record)
     }
 

@@ -12,7 +12,8 @@ use zstd::dict::DecoderDictionary;
 
 use super::layout::{self, Block, FOOTER_BYTES, HEADER_BYTES, Header, Unreadable};
 use super::segment::{SEGMENT_HEADER_BYTES, io_error};
-use crate::{LogError, frame};
+use crate::LogError;
+use crate::frame::{self, Frame};
 
 /// An archive. Its index and dictionary are in memory: about 100 KiB for a segment of 64 MiB.
 pub(super) struct Archive {
@@ -99,28 +100,25 @@ impl Archive {
         }
     }
 
-    /// The entries in a decompressed block, each checked, from `first` on.
-    pub(super) fn entries_of(
+    /// Shows the frames in a decompressed block, each checked, up to this entry.
+    pub(super) fn walk<'a>(
         &self,
         position: usize,
-        bytes: &Bytes,
-        first: EntryNumber,
-        count: u64,
-    ) -> Result<Vec<Bytes>, LogError> {
-        let Some(block) = self.blocks.get(position) else { return Ok(Vec::new()) };
+        bytes: &'a Bytes,
+        end: u64,
+        mut each: impl FnMut(&Frame<'a>),
+    ) -> Result<(), LogError> {
+        let Some(block) = self.blocks.get(position) else { return Ok(()) };
         let mut offset = if position == 0 { SEGMENT_HEADER_BYTES } else { 0 };
-        let (mut number, end) = (block.first, first.0.saturating_add(count));
-        let mut payloads = Vec::new();
+        let mut number = block.first;
         while offset < bytes.len() && number.0 < end {
             let frame = bytes.get(offset..).and_then(frame::read).filter(|frame| frame.number == number);
             let frame = frame.ok_or_else(|| self.damaged(block, "no intact entry in a block"))?;
-            if number >= first {
-                payloads.push(bytes.slice_ref(frame.payload));
-            }
+            each(&frame);
             offset += frame.length;
             number.0 += 1;
         }
-        Ok(payloads)
+        Ok(())
     }
 
     /// The error for an entry that must be there.

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use ledger::EntryNumber;
 
 use super::layout::BLOCK_BYTES_MAX;
+use crate::LogError;
 use crate::files::segment::HEADER_BYTES;
 pub(super) use crate::files::segment::io_error;
-use crate::{LogError, frame};
+use crate::frame::{self, Frame};
 
 /// Reads a segment from its start to its end, a run of frames at a time.
 pub(super) struct Runs<R> {
@@ -46,11 +47,11 @@ impl<R: Read> Runs<R> {
     }
 
     /// The next run: as many frames as reach its size, at least one. `None`: the segment ends. Shows each
-    /// frame's payload to `each`.
+    /// frame to `each`.
     ///
     /// # Errors
     /// When the segment cannot be read, or anything in it is not an intact frame of the next entry.
-    pub(super) fn next(&mut self, mut each: impl FnMut(EntryNumber, &[u8])) -> Result<Option<Run>, LogError> {
+    pub(super) fn next(&mut self, mut each: impl FnMut(&Frame<'_>)) -> Result<Option<Run>, LogError> {
         let first = self.next;
         let header = if self.offset == 0 { SEGMENT_HEADER_BYTES } else { 0 };
         let mut end = header;
@@ -62,7 +63,7 @@ impl<R: Read> Runs<R> {
             let frame = self.buffer.get(end..).and_then(frame::read).filter(|it| it.number == self.next);
             match frame {
                 Some(frame) => {
-                    each(frame.number, frame.payload);
+                    each(&frame);
                     end += frame.length;
                     self.next.0 += 1;
                 }

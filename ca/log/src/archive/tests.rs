@@ -281,7 +281,7 @@ async fn a_changed_byte_is_found_and_never_read_as_an_entry() {
         let mut changed = whole.clone();
         changed[place] ^= 0x10;
         fs::write(&file, &changed).unwrap();
-        assert!(verify::verify_one(&file, &record, &mut |_| {}).is_err(), "byte {place}");
+        assert!(verify_one(&file, &record, None, &mut |_| {}, &mut |_| {}).is_err(), "byte {place}");
         let archives = site.archives();
         for first in [1, record.entries / 2, record.entries] {
             let expected = &site.payloads[first as usize - 1..][..1];
@@ -291,7 +291,7 @@ async fn a_changed_byte_is_found_and_never_read_as_an_entry() {
     }
     for length in (0..whole.len()).step_by(211) {
         fs::write(&file, &whole[..length]).unwrap();
-        assert!(verify::verify_one(&file, &record, &mut |_| {}).is_err(), "{length} bytes");
+        assert!(verify_one(&file, &record, None, &mut |_| {}, &mut |_| {}).is_err(), "{length} bytes");
     }
 }
 
@@ -311,6 +311,17 @@ async fn a_manifest_that_names_other_hashes_or_lacks_an_archive_does_not_verify(
     json["archives"].as_array_mut().unwrap().remove(1);
     fs::write(&path, json.to_string()).unwrap();
     assert_eq!(verify(&site.archive(), &mut |_| {}).unwrap().faults.len(), 1);
+}
+
+#[tokio::test]
+async fn segments_are_moved_in_the_order_of_their_entries() {
+    let site = Site::new(500).await;
+    let segments = site.segments();
+    let mut mover = site.mover();
+    mover.move_segment(&segments[1], &mut |_| {}).unwrap_err();
+    assert!(segments[1].path.exists());
+    mover.move_segment(&segments[0], &mut |_| {}).unwrap();
+    mover.move_segment(&segments[1], &mut |_| {}).unwrap();
 }
 
 #[tokio::test]

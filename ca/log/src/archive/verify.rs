@@ -13,6 +13,8 @@ use super::reader::Archive;
 use super::segment::io_error;
 use super::{ArchiveRecord, Sha256};
 use crate::LogError;
+use crate::files::ROOT_DIFFERS;
+use crate::tree::{self, Frontier, Hash};
 
 /// What is wrong with the archives in a directory.
 #[derive(Debug, Clone)]
@@ -34,6 +36,9 @@ pub struct Verified {
     pub bytes: u64,
     /// The bytes of the segments that they were made of.
     pub segment_bytes: u64,
+    /// The root of the Merkle tree behind the last entry, if the archives have all entries from the first on
+    /// and nothing is wrong.
+    pub root: Option<Hash>,
     /// All that is wrong.
     pub faults: Vec<Fault>,
 }
@@ -50,7 +55,7 @@ pub fn verify(directory: &Path, progress: &mut dyn FnMut(u64)) -> Result<Verifie
         entry: EntryNumber(1),
     })?;
     let mut verified = Verified::default();
-    let mut next = None;
+    let (mut next, mut tree) = (None, Some(Frontier::default()));
     for record in manifest.archives() {
         if next.is_some_and(|next| next != record.first_entry) {
             let error = LogError::Damaged {
@@ -62,8 +67,10 @@ pub fn verify(directory: &Path, progress: &mut dyn FnMut(u64)) -> Result<Verifie
         }
         next = Some(record.next());
         let file = directory.join(&record.file);
-        match verify_one(&file, record, progress) {
-            Ok(()) => {
+        let before = tree.take().filter(|tree| tree.size() + 1 == record.first_entry);
+        tree = record.tree_behind();
+        match verify_one(&file, record, before, &mut |_| {}, progress) {
+            Ok(_) => {
                 verified.archives += 1;
                 verified.entries += record.entries;
                 verified.bytes += record.bytes;
@@ -72,24 +79,37 @@ pub fn verify(directory: &Path, progress: &mut dyn FnMut(u64)) -> Result<Verifie
             Err(error) => verified.faults.push(Fault { file, error }),
         }
     }
+    let is_whole = manifest.archives().first().is_some_and(|record| record.first_entry == 1);
+    verified.root = tree.filter(|_| is_whole && verified.faults.is_empty()).map(|tree| tree.root());
     Ok(verified)
 }
 
-/// Reads an archive from the disk and compares all of it with its record.
-pub(super) fn verify_one(
+/// Reads an archive from the disk and compares all of it with its record. If the tree before it is known, also
+/// the roots of its batches and the tree behind it. Returns that, and shows `look` the tree behind each entry.
+pub(crate) fn verify_one(
     path: &Path,
     record: &ArchiveRecord,
+    before: Option<Frontier>,
+    look: &mut dyn FnMut(&Frontier),
     progress: &mut dyn FnMut(u64),
-) -> Result<(), LogError> {
+) -> Result<Option<Frontier>, LogError> {
     let archive = Archive::open(path, record.first())?;
     if hash_of(path)?.hex() != record.sha256 {
         return Err(archive.lacks(record.first(), "its SHA-256 is not the manifest's"));
     }
-    let (mut hash, mut next) = (Context::new(&SHA256), record.first());
+    let (mut hash, mut next, mut tree, mut differs) = (Context::new(&SHA256), record.first(), before, None);
     for position in 0..archive.blocks() {
         let block = archive.block(position)?;
         hash.update(&block);
-        next.0 += archive.entries_of(position, &block, next, u64::MAX)?.len() as u64;
+        archive.walk(position, &block, u64::MAX, |frame| {
+            next.0 += 1;
+            let Some(tree) = &mut tree else { return };
+            tree.push(tree::leaf(frame.payload));
+            look(tree);
+            if frame.root.is_some_and(|root| root != tree.root()) {
+                differs = differs.or(Some(frame.number));
+            }
+        })?;
         progress(block.len() as u64);
     }
     if next.0 != record.next() || archive.entries() != record.entries {
@@ -98,7 +118,14 @@ pub(super) fn verify_one(
     if Sha256::of(hash).hex() != record.segment_sha256 {
         return Err(archive.lacks(record.first(), "the SHA-256 of its segment is not the manifest's"));
     }
-    Ok(())
+    let told = record.tree_behind();
+    match (differs, &tree) {
+        (Some(entry), _) => Err(archive.lacks(entry, ROOT_DIFFERS)),
+        (None, Some(_)) if tree != told => {
+            Err(archive.lacks(next, "the tree behind it is not the manifest's"))
+        }
+        (None, _) => Ok(told),
+    }
 }
 
 /// The hash of a file as it is on the disk: what the kernel has of it in memory is dropped first.

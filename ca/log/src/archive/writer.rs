@@ -12,6 +12,8 @@ use zstd::bulk::Compressor;
 use super::layout::{self, Block, Header};
 use super::segment::{Runs, io_error};
 use super::{ArchiveSettings, Sha256};
+use crate::files::ROOT_DIFFERS;
+use crate::tree::{self, Frontier};
 use crate::{LogError, format};
 
 /// What a segment holds.
@@ -22,19 +24,23 @@ pub(super) struct Survey {
     pub(super) sha256: Sha256,
     /// When its first and its last entry were recorded.
     pub(super) times: Option<(SystemTime, SystemTime)>,
+    /// The tree of all entries up to its end.
+    pub(super) tree: Frontier,
     /// Entries from all over it.
     samples: Vec<u8>,
     sample_bytes: Vec<usize>,
 }
 
 impl Survey {
-    /// Reads a segment from its start to its end and checks every frame.
+    /// Reads a segment that begins behind this tree, from its start to its end, and checks every frame and
+    /// every batch's root.
     pub(super) fn of(
         path: &Path,
-        first: EntryNumber,
+        mut tree: Frontier,
         settings: &ArchiveSettings,
         read: &mut dyn FnMut(u64),
     ) -> Result<Self, LogError> {
+        let first = EntryNumber(tree.size() + 1);
         let length = path.metadata().map_err(|error| io_error("look at", path, error))?.len();
         let wanted = (settings.dictionary_bytes * SAMPLES_TO_DICTIONARY) as u64;
         // An odd step: entries of two kinds often alternate.
@@ -42,9 +48,14 @@ impl Survey {
         let mut runs = Runs::open(path, first, settings.block_bytes)?;
         let mut hash = Context::new(&SHA256);
         let (mut samples, mut sample_bytes, mut times) = (Vec::new(), Vec::new(), None);
-        let (mut entries, mut bytes) = (0, 0);
-        while let Some(run) = runs.next(|number, payload| {
-            if (number.0 - first.0).is_multiple_of(every) && wanted > 0 {
+        let (mut entries, mut bytes, mut differs) = (0, 0, None);
+        while let Some(run) = runs.next(|frame| {
+            let payload = frame.payload;
+            tree.push(tree::leaf(payload));
+            if frame.root.is_some_and(|root| root != tree.root()) {
+                differs = differs.or(Some(frame.number));
+            }
+            if (frame.number.0 - first.0).is_multiple_of(every) && wanted > 0 {
                 samples.extend_from_slice(payload);
                 sample_bytes.push(payload.len());
             }
@@ -57,12 +68,15 @@ impl Survey {
             bytes += run.bytes.len() as u64;
             read(run.bytes.len() as u64);
         }
+        let damaged = |entry, what| LogError::Damaged { place: path.display().to_string(), entry, what };
+        if let Some(entry) = differs {
+            return Err(damaged(entry, ROOT_DIFFERS));
+        }
         if entries == 0 {
-            let place = path.display().to_string();
-            return Err(LogError::Damaged { place, entry: first, what: "a segment without entries" });
+            return Err(damaged(first, "a segment without entries"));
         }
         let sha256 = Sha256::of(hash);
-        Ok(Self { first, entries, bytes, sha256, times, samples, sample_bytes })
+        Ok(Self { first, entries, bytes, sha256, times, tree, samples, sample_bytes })
     }
 
     /// What most entries have in common; empty: there are too few.
@@ -97,7 +111,7 @@ pub(super) fn write(
     to.write_all(&header.bytes()).and_then(|()| to.write_all(&dictionary)).map_err(failed)?;
     let (mut blocks, mut offset) = (Vec::new(), header.blocks_offset());
     let mut runs = Runs::open(segment, survey.first, settings.block_bytes)?;
-    while let Some(run) = runs.next(|_, _| {})? {
+    while let Some(run) = runs.next(|_| {})? {
         let compressed = compressor.compress(&run.bytes).map_err(failed)?;
         to.write_all(&compressed).map_err(failed)?;
         blocks.push(Block {

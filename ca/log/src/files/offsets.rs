@@ -4,7 +4,7 @@
 use super::segment::HEADER_BYTES;
 
 /// The entries of one segment.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Offsets {
     /// Where every [`STRIDE`]th frame starts, from the first on, bytes.
     pub(super) marks: Vec<u32>,

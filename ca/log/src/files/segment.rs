@@ -4,8 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use ::files::OWNER_ONLY;
 use bytes::Bytes;
 use ledger::EntryNumber;
 use parking_lot::RwLock;
@@ -13,13 +14,19 @@ use parking_lot::RwLock;
 use super::frames::{self, Frames};
 use super::offsets::{Offsets, Span};
 use super::open_files::OpenFiles;
-use crate::{LogError, frame};
+use crate::LogError;
+use crate::frame::{self, Frame};
+use crate::tree::Hash;
 
 /// A segment; frames below its end never change.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) first: u64,
     pub(super) path: PathBuf,
+    /// Whether batches are added: it is not sealed, and of today's form.
+    pub(super) grows: bool,
+    /// The root of the tree behind its last entry, once it is sealed.
+    pub(super) root_behind: OnceLock<Hash>,
     /// The last segment's file is open. Of the others, those are that were read a moment ago.
     file: RwLock<Option<Arc<File>>>,
     offsets: RwLock<Offsets>,
@@ -33,7 +40,7 @@ impl Segment {
         let path = directory.join(file_name(first));
         let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = made?;
-        file.write_all_at(&header(first), 0)?;
+        file.write_all_at(&header(first, Form::Rooted), 0)?;
         let zeros = vec![0; ZEROS_BYTES];
         let mut offset = HEADER_BYTES as u64;
         while offset < preallocate.unwrap_or(0) {
@@ -41,12 +48,21 @@ impl Segment {
             offset += ZEROS_BYTES as u64;
         }
         file.sync_all()?;
-        Ok(Self::of(first, path, Some(file), Offsets::new()))
+        Ok(Self::of(first, path, true, Some(file), Offsets::new()))
+    }
+
+    /// Makes a file without entries one of today's form. The old file is there until the new one is.
+    pub(super) fn reform(directory: &Path, first: u64) -> io::Result<Self> {
+        let path = directory.join(file_name(first));
+        ::files::replace(&path, OWNER_ONLY, &header(first, Form::Rooted))?;
+        let segment = Self::of(first, path, true, None, Offsets::new());
+        segment.open_for_writes().map(|()| segment)
     }
 
     /// A file whose entries lie at these offsets.
-    pub(super) fn of(first: u64, path: PathBuf, file: Option<File>, offsets: Offsets) -> Self {
-        Self { first, path, file: RwLock::new(file.map(Arc::new)), offsets: RwLock::new(offsets) }
+    pub(super) fn of(first: u64, path: PathBuf, grows: bool, file: Option<File>, offsets: Offsets) -> Self {
+        let (file, offsets) = (RwLock::new(file.map(Arc::new)), RwLock::new(offsets));
+        Self { first, path, grows, root_behind: OnceLock::new(), file, offsets }
     }
 
     /// Has the file open from now on, for writes.
@@ -62,8 +78,10 @@ impl Segment {
     }
 
     /// Writes a batch at the end. Not yet durable, and not yet readable: [`Segment::extend`] says when it is.
-    pub(super) fn write(&self, batch: &[u8]) -> io::Result<()> {
-        self.open_file()?.write_all_at(batch, u64::from(self.end()))
+    pub(super) fn write(&self, frames: &[u8], last: &[u8]) -> io::Result<()> {
+        let (file, end) = (self.open_file()?, u64::from(self.end()));
+        file.write_all_at(frames, end)?;
+        file.write_all_at(last, end + frames.len() as u64)
     }
 
     /// Makes what was written durable, and checks that the file still has its name: an open file takes writes
@@ -79,12 +97,13 @@ impl Segment {
         }
     }
 
-    /// Makes the frames of these lengths, which are durable now, readable.
-    pub(super) fn extend(&self, lengths: &[u32]) {
+    /// Makes the frames of these lengths, the last one longer by `more`, which are durable now, readable.
+    pub(super) fn extend(&self, lengths: &[u32], more: u32) {
         let mut offsets = self.offsets.write();
-        for length in lengths {
+        let Some((last, lengths)) = lengths.split_last() else { return };
+        for length in lengths.iter().copied().chain([last.saturating_add(more)]) {
             // A segment has at most 1 GiB before a batch is added, and a batch is short.
-            offsets.push(*length).unwrap_or_default();
+            offsets.push(length).unwrap_or_default();
         }
     }
 
@@ -127,9 +146,35 @@ impl Segment {
         if run.is_empty() { self.read_carefully(&file, span, first).map(|one| vec![one]) } else { Ok(run) }
     }
 
-    /// Reads one entry of a piece that may be long, and checks all entries before it: one that is damaged
-    /// leads nowhere, and is named.
+    /// The root of the tree behind the entry; `None`: no batch ended with it, or one of a former version.
+    pub(super) fn root(
+        self: &Arc<Self>,
+        entry: EntryNumber,
+        open_files: &OpenFiles,
+    ) -> Result<Option<Hash>, LogError> {
+        if entry.0 + 1 == self.next()
+            && let Some(root) = self.root_behind.get()
+        {
+            return Ok(Some(*root));
+        }
+        let Some(span) = self.span(entry, 1) else { return Ok(None) };
+        self.walk(&*self.file(open_files)?, span, entry, |frame| frame.root)
+    }
+
+    /// Reads one entry of a piece that may be long.
     fn read_carefully(&self, file: &File, span: Span, wanted: EntryNumber) -> Result<Bytes, LogError> {
+        self.walk(file, span, wanted, |frame| Bytes::copy_from_slice(frame.payload))
+    }
+
+    /// Takes something from the frame of an entry, and checks all frames before it in its piece: one that is
+    /// damaged leads nowhere, and is named.
+    fn walk<T>(
+        &self,
+        file: &File,
+        span: Span,
+        wanted: EntryNumber,
+        take: impl FnOnce(&Frame<'_>) -> T,
+    ) -> Result<T, LogError> {
         let (mut offset, mut number) = (u64::from(span.start), self.first + u64::from(span.position));
         let unreadable = |error| io_error("read", &self.path, error);
         let mut frames = Frames::of(file, offset).map_err(unreadable)?;
@@ -139,7 +184,7 @@ impl Segment {
                 return Err(damaged(&self.path, offset, EntryNumber(number), "no intact entry"));
             };
             if number == wanted.0 {
-                return Ok(Bytes::copy_from_slice(frame.payload));
+                return Ok(take(&frame));
             }
             let length = frame.length;
             frames.step(length);
@@ -184,9 +229,9 @@ impl Segment {
         self.first + u64::from(self.offsets.read().count)
     }
 
-    /// Looks at the offsets.
-    pub(super) fn with_offsets<T>(&self, look: impl FnOnce(&Offsets) -> T) -> T {
-        look(&self.offsets.read())
+    /// Where its entries lie now.
+    pub(super) fn offsets(&self) -> Offsets {
+        self.offsets.read().clone()
     }
 
     /// The offset of the entry, bytes, or of the one before it that cannot be stepped over; `None`: the
@@ -232,22 +277,36 @@ pub(crate) fn first_of(path: &Path) -> Option<u64> {
     (file_name(first) == name).then_some(first)
 }
 
+/// What the frames of a segment are like: the format version in its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Any frame may be the last of a batch.
+    Plain = 1,
+    /// The last frame of a batch has the root of the tree.
+    Rooted = 2,
+}
+
 /// `magic, format version, first entry, CRC-32C`.
-pub(super) fn header(first: u64) -> [u8; HEADER_BYTES as usize] {
+pub(super) fn header(first: u64, form: Form) -> [u8; HEADER_BYTES as usize] {
     let mut bytes = [0; HEADER_BYTES as usize];
     bytes[..8].copy_from_slice(MAGIC);
-    bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes[8..12].copy_from_slice(&(form as u32).to_le_bytes());
     bytes[12..20].copy_from_slice(&first.to_le_bytes());
     let crc = crc32c::crc32c(&bytes[..20]);
     bytes[20..24].copy_from_slice(&crc.to_le_bytes());
     bytes
 }
 
-/// The format of a segment with a sound header of another version than ours.
+/// The form of a segment whose header is this one; `None`: the header is not intact.
+pub(super) fn form_of(bytes: &[u8], first: u64) -> Option<Form> {
+    [Form::Plain, Form::Rooted].into_iter().find(|form| bytes == header(first, *form))
+}
+
+/// The format of a segment with a sound header of a later version than ours.
 pub(super) fn foreign_version(bytes: &[u8]) -> Option<u32> {
     let (magic, rest) = bytes.split_first_chunk::<8>()?;
     let version = u32::from_le_bytes(*rest.first_chunk::<4>()?);
-    (magic == MAGIC && version > FORMAT_VERSION).then_some(version)
+    (magic == MAGIC && version > Form::Rooted as u32).then_some(version)
 }
 
 /// The error for an entry that must be at this offset of a file.
@@ -260,8 +319,6 @@ pub(crate) fn io_error(what: &'static str, path: &Path, source: io::Error) -> Lo
 }
 
 const MAGIC: &[u8; 8] = b"TMLEDGER";
-
-const FORMAT_VERSION: u32 = 1;
 
 /// Bytes before the first frame.
 pub(crate) const HEADER_BYTES: u32 = 24;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use identity::{Principal, RequestId};
-use ledger::{Command, Intent};
+use ledger::{Command, EntryNumber, Intent};
 use ledger_log::LogMetrics;
+use ledger_log::tree::Hash;
 
 use crate::{Preflight, Result, Verdict};
 
@@ -43,6 +44,13 @@ pub trait Ledger: Send + Sync + 'static {
         request: &RequestId,
         content: &[u8; 32],
     ) -> Result<Option<Verdict>>;
+
+    /// The root of the Merkle tree over the entries up to `size`; `None`: it was not recorded. As of
+    /// [`ledger_log::Log::root`].
+    ///
+    /// # Errors
+    /// When an entry cannot be read.
+    fn root(&self, size: EntryNumber) -> Result<Option<Hash>>;
 
     /// Figures for metrics, of this process. From memory.
     fn metrics(&self) -> StoreMetrics;

@@ -16,6 +16,7 @@ use ledger::{
     View, WorkOrderFacts, WorkOrderId,
 };
 use ledger_log::format;
+use ledger_log::tree::Hash;
 use tokio::sync::watch;
 
 use super::index::Rows;
@@ -59,6 +60,10 @@ impl Ledger for LogStore {
             Ok(Some(entry)) => Some(Ok(Recorded { entry: self.shared.entries.get(entry)?, replayed: true })),
             Err(conflict) => Some(Err(conflict)),
         })
+    }
+
+    fn root(&self, size: EntryNumber) -> Result<Option<Hash>> {
+        Ok(self.shared.entries.log().root(size)?)
     }
 
     fn metrics(&self) -> StoreMetrics {
