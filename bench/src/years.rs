@@ -28,6 +28,7 @@ use prost::bytes::Bytes;
 use serde_json::{Value, json};
 use store::{Ledger as _, LogSettings, LogStore, SEGMENT_BYTES_DEFAULT, StoreSettings};
 
+use crate::cores::process_cpu;
 use crate::steps::{self, End};
 use crate::store::births::{CERTIFICATE_BYTES, birth, create_order, station, traces_of};
 use crate::store::{bytes_below, peak_mib, rounded, status_mib};
@@ -113,6 +114,7 @@ impl Years {
                 "certificates": certificates,
                 "rate_per_s": passed["rate_per_s"],
                 "limit_per_s": passed["limit_per_s"],
+                "cpu_us_per_entry": passed["cpu_us_per_entry"],
                 "commit_p99_ms": passed["p99_ms"],
                 "peak_mib": passed["peak_mib"],
                 "rss_mib": figure(&ready_killed, "rss_mib").max(figure(&passed, "rss_mib")),
@@ -184,6 +186,7 @@ impl Years {
             _ => LogStore::open(&self.settings(), Arc::clone(&clock) as _)?,
         };
         let fleet = Arc::new(Fleet { store: Arc::new(store), clock, devices: self.devices });
+        let cpu_before = process_cpu();
         let bytes_before = fleet.store.metrics().log.bytes;
         let mut latencies = Histogram::<u64>::new(3)?;
         let begun = Instant::now();
@@ -204,10 +207,12 @@ impl Years {
         while fleet.store.metrics().projected < metrics.head {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        let cpu = process_cpu() - cpu_before;
         let limit_per_s = append_limit(&self.dir, bytes / metrics.log.batches as f64)? * entries / bytes;
         let figures = json!({
             "rate_per_s": (entries / took).round(),
             "limit_per_s": limit_per_s.round(),
+            "cpu_us_per_entry": rounded(cpu.as_secs_f64() * 1e6 / entries, 1),
             "p99_ms": rounded(latencies.value_at_quantile(0.99) as f64 / 1e3, 2),
             "entry_bytes": (bytes / entries).round(),
             "rss_mib": status_mib("VmRSS:")?,
@@ -408,11 +413,12 @@ fn print_table<const N: usize>(years: &[Value], columns: [&str; N]) {
     println!("{table}");
 }
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "year",
     "certificates",
     "rate_per_s",
     "limit_per_s",
+    "cpu_us_per_entry",
     "commit_p99_ms",
     "peak_mib",
     "rss_mib",

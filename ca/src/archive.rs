@@ -52,7 +52,7 @@ pub fn create(
     now: SystemTime,
     mut moved: impl FnMut(&ArchiveRecord) -> Result<(), ArchiveError>,
 ) -> Result<usize, ArchiveError> {
-    let to = arguments.to.as_deref().or(store.archive_dir()).ok_or(ArchiveError::NoDirectory)?;
+    let to = arguments.to.as_deref().or_else(|| store.archive_dir()).ok_or(ArchiveError::NoDirectory)?;
     let ledger = store.ledger();
     let mut segments = sealed_segments(&ledger)?;
     let all = segments.len();

@@ -48,7 +48,7 @@ pub struct ArchiveSettings {
 impl Default for ArchiveSettings {
     /// As measured (ADR 0078).
     fn default() -> Self {
-        Self { level: 9, block_bytes: 64 << 10, dictionary_bytes: 64 << 10 }
+        Self { level: 9, block_bytes: 64 << 10, dictionary_bytes: 16 << 10 }
     }
 }
 

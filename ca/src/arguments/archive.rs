@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 pub enum ArchiveCommand {
     /// Move old ledger files into compressed archives; works while the CA serves
     ///
-    /// A ledger file to which nothing is added any more is compressed to about a third. The archive is read
+    /// A ledger file to which nothing is added any more is compressed to less than half. The archive is read
     /// back from the disk and compared before the file is removed. The CA reads archives when it needs an old
     /// entry, so they must stay where it can read them. Run this as the user that the CA runs as.
     #[command(after_help = CREATE_MORE)]

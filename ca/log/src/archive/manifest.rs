@@ -113,6 +113,10 @@ impl Manifest {
         written.map_err(|error| io_error("write", path, error))
     }
 
+    pub(super) fn written(self, path: &Path) -> Result<Self, LogError> {
+        self.write(path).map(|()| self)
+    }
+
     /// The archives, in the order of their entries.
     pub fn archives(&self) -> &[ArchiveRecord] {
         &self.archives

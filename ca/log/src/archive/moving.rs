@@ -65,7 +65,11 @@ impl Mover {
         let to = to.canonicalize().map_err(|error| io_error("look at", to, error))?;
         sync_directory(::files::parent(&to)).map_err(|error| io_error("sync", &to, error))?;
         let noted = Manifest::read(&ledger.join(ARCHIVED_FILE))?.unwrap_or_default();
-        let in_directory = Manifest::read(&to.join(MANIFEST_FILE))?.unwrap_or_default();
+        let in_directory = match Manifest::read(&to.join(MANIFEST_FILE))? {
+            Some(manifest) => manifest,
+            // A directory of archives is told from any other, also before there are any.
+            None => Manifest::default().written(&to.join(MANIFEST_FILE))?,
+        };
         let before = Box::new(|_| Ok(()));
         Ok(Self { ledger: ledger.to_owned(), to, settings, noted, in_directory, _lock: lock, before })
     }
