@@ -310,7 +310,7 @@ impl Fleet {
             serial_number: serial_number(device, generation)?,
             key: KeyFingerprint::from(spread(device, generation, 2)),
             validity: Validity::new(now, now + LIFETIME)?,
-            shard: Some((device / 16_384) as u32),
+            shard: Some((((generation - 1) * self.devices + device) / 16_384) as u32),
             der: Bytes::from(vec![0x30; CERTIFICATE_BYTES]),
         };
         let serial_number = certificate.serial_number;

@@ -303,6 +303,7 @@ fn of_store(error: &StoreError) -> Status {
         StoreError::Log(error) => of_log(error),
         StoreError::Full
         | StoreError::Stopped
+        | StoreError::IndexDamaged { .. }
         | StoreError::Bug(_)
         | StoreError::Busy
         | StoreError::ListingsUnavailable { .. }

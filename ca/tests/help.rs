@@ -52,7 +52,7 @@ fn archives_have_a_manual() {
 #[test]
 fn proving_the_ledger_has_a_manual() {
     help(&["ledger", "--help"]).assert().success().stdout_eq(file!["help/ledger.txt"]);
-    help(&["ledger", "verify", "--help"]).assert().success().stdout_eq(file!["help/ledger-verify.txt"]);
+    help(&["ledger", "verify", "--help"]).assert().success().stdout_eq(file!["help/ledger-verify.txt"].raw());
     help(&["ledger", "public-key", "--help"])
         .assert()
         .success()

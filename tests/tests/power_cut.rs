@@ -1,6 +1,7 @@
 //! The power fails while the CA writes: the writer is stopped, ext4 on a loop device is shut down without a
 //! flush of its log, the writer is killed, the journal replayed, the store opened again. Everything
-//! acknowledged is there, and derived data equals a fresh replay, row by row.
+//! acknowledged is there, and derived data equals a fresh replay, row by row. Checkpoints of the index are
+//! written, and its files merged, all the time. The same with a writer that is only killed.
 //!
 //! The writer is stopped first, because a sync in progress returns success for dropped data when ext4 is shut
 //! down (ADR 0005, with figures). With real power loss nobody receives that success; here nobody does either.
@@ -21,14 +22,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use identity::{
-    Clock, GeneratorTraces, IssuerName, KeyEnds, KeyFingerprint, Principal, ProfileName, RequestId, Role,
-    SerialNumber, SystemClock, Validity, no_well_defined_expiration,
+    Clock, DeviceId, GeneratorTraces, IssuerName, KeyEnds, KeyFingerprint, Principal, ProfileName, RequestId,
+    Role, SerialNumber, SystemClock, Validity, no_well_defined_expiration,
 };
 use ledger::{
-    Action, Command, EmptyView, EntryNumber, IssuanceSubject, Overlay, SignedCertificate, View, WorkOrderId,
+    Action, AfterRenewal, Command, EmptyView, EntryNumber, IssuanceSubject, Overlay, SignedCertificate, View,
+    WorkOrderId,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -38,12 +40,24 @@ use store::{
 
 #[test]
 fn nothing_acknowledged_is_lost_when_segments_grow() {
-    cut_the_power(false);
+    end_the_writer(false, End::PowerCut);
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_when_segments_are_preallocated() {
-    cut_the_power(true);
+    end_the_writer(true, End::PowerCut);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_writer_is_killed() {
+    end_the_writer(false, End::Kill);
+}
+
+/// How a writer ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    PowerCut,
+    Kill,
 }
 
 /// Not a test by itself: the process whose power is cut.
@@ -55,7 +69,7 @@ fn the_writer() {
     }
 }
 
-fn cut_the_power(preallocate: bool) {
+fn end_the_writer(preallocate: bool, end: End) {
     let number =
         |name: &str, usual: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
     let seed = number("TOUCHMARK_SEED", 20_261_122);
@@ -75,7 +89,9 @@ fn cut_the_power(preallocate: bool) {
             assert!(writer.try_wait().unwrap().is_none(), "round {round}: the writer ended");
             std::thread::sleep(Duration::from_millis(5));
         }
-        disk.cut_the_power_of(&writer);
+        if end == End::PowerCut {
+            disk.cut_the_power_of(&writer);
+        }
         writer.kill().unwrap();
         writer.wait().unwrap();
         disk.unmount();
@@ -166,12 +182,23 @@ async fn write_until_the_end(directory: &Path, acks: &Path, preallocate: bool) {
             let (store, next, acks) = (Arc::clone(&store), Arc::clone(&next), Arc::clone(&acks));
             tokio::spawn(async move {
                 loop {
-                    let command = birth(next.fetch_add(1, Ordering::Relaxed) + 1);
-                    let Ok(mut verdicts) = store.commit(vec![command]).await else { return };
-                    let recorded = verdicts.remove(0).unwrap();
-                    let released = recorded.released().unwrap();
-                    let line = format!("{} {}\n", released.entry_number(), released.serial_number());
-                    acks.lock().unwrap().write_all(line.as_bytes()).unwrap();
+                    let unit = next.fetch_add(1, Ordering::Relaxed) + 1;
+                    let mut parent = None;
+                    for generation in 0..GENERATIONS {
+                        let (issue, used) = match parent {
+                            None => (birth(unit), None),
+                            Some(parent) => renewal(unit, generation, parent),
+                        };
+                        let Ok(mut verdicts) = store.commit(vec![issue]).await else { return };
+                        let released = verdicts.remove(0).unwrap().released().unwrap();
+                        let line = format!("{} {}\n", released.entry_number(), released.serial_number());
+                        acks.lock().unwrap().write_all(line.as_bytes()).unwrap();
+                        parent = Some(released.serial_number());
+                        if let Some(used) = used {
+                            let Ok(mut verdicts) = store.commit(vec![used]).await else { return };
+                            verdicts.remove(0).unwrap();
+                        }
+                    }
                 }
             })
         })
@@ -181,21 +208,63 @@ async fn write_until_the_end(directory: &Path, acks: &Path, preallocate: bool) {
     }
 }
 
-fn birth(number: u64) -> Command {
-    let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-    let (mut octets, mut key, mut request) = ([0x41; 16], [0x17; 32], [0; 16]);
+/// Bytes that look random, for a unit's generation.
+fn spread(unit: u64, generation: u64) -> [u8; 8] {
+    (unit * GENERATIONS + generation).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()
+}
+
+fn certificate(
+    unit: u64,
+    generation: u64,
+    issuer: IssuerName,
+    profile: ProfileName,
+    ends: SystemTime,
+) -> SignedCertificate {
+    let spread = spread(unit, generation);
+    let (mut octets, mut key) = ([0x41; 16], [0x17; 32]);
     octets[8..].copy_from_slice(&spread);
     key[..8].copy_from_slice(&spread);
-    request[..8].copy_from_slice(&spread);
-    let certificate = SignedCertificate {
-        issuer: IssuerName::Factory,
-        profile: ProfileName::Idevid,
+    SignedCertificate {
+        issuer,
+        profile,
         serial_number: SerialNumber::try_from(octets.as_slice()).unwrap(),
         key: KeyFingerprint::from(key),
-        validity: Validity::new(SystemClock.now(), no_well_defined_expiration()).unwrap(),
+        validity: Validity::new(SystemClock.now(), ends).unwrap(),
         shard: None,
         der: spread.repeat(72).into(),
+    }
+}
+
+/// The unit's next operational certificate, and that it is used.
+fn renewal(unit: u64, generation: u64, parent: SerialNumber) -> (Command, Option<Command>) {
+    let device: DeviceId = format!("cam-2/SN{unit:09}").parse().unwrap();
+    let ends = SystemClock.now() + Duration::from_secs(86_400);
+    let certificate = certificate(unit, generation, IssuerName::Operational, ProfileName::Ldevid, ends);
+    let serial_number = certificate.serial_number;
+    let mut request = [1; 16];
+    request[..8].copy_from_slice(&spread(unit, generation));
+    let by = |request, action| Command {
+        principal: Some(Principal::Device(device.clone())),
+        credential: None,
+        request,
+        content: [3; 32],
+        remark: String::new(),
+        action,
     };
+    let subject = IssuanceSubject::Operational { device: device.clone(), parent, hold_on_fork: false };
+    let issue = by(Some(RequestId::from(request)), Action::Issue { subject, certificate });
+    let after_renewal = AfterRenewal::Expire;
+    let used = Action::ConfirmInstalled { device: device.clone(), serial_number, after_renewal };
+    (issue, Some(by(None, used)))
+}
+
+fn birth(number: u64) -> Command {
+    let spread = spread(number, 0);
+    let certificate =
+        certificate(number, 0, IssuerName::Factory, ProfileName::Idevid, no_well_defined_expiration());
+    let key = *certificate.key.as_bytes();
+    let mut request = [0; 16];
+    request[..8].copy_from_slice(&spread);
     let device = format!("cam-2/SN{number:09}").parse().unwrap();
     let station = Principal::named(Role::Station, "line-3".parse().unwrap());
     let key_ends = KeyEnds { start: spread, end: spread };
@@ -220,8 +289,8 @@ fn birth(number: u64) -> Command {
 }
 
 fn settings(directory: &Path, preallocate: bool) -> StoreSettings {
-    let log = LogSettings::Files { segment_bytes: 8 << 20, preallocate, archive_dir: None };
-    StoreSettings { log, ..StoreSettings::new(directory.to_owned()) }
+    let log = LogSettings::Files { segment_bytes: 1 << 20, preallocate, archive_dir: None };
+    StoreSettings { log, checkpoint_entries: 50, ..StoreSettings::new(directory.to_owned()) }
 }
 
 /// The whole lines of the file: entry and serial number.
@@ -336,6 +405,9 @@ impl Drop for Disk {
 }
 
 /// Commits in flight at a time.
+/// Certificates of a unit: its birth, its first operational one, and renewals.
+const GENERATIONS: u64 = 4;
+
 const WRITERS: usize = 32;
 
 const STORE_VARIABLE: &str = "TOUCHMARK_TEST_STORE";

@@ -143,18 +143,9 @@ pub struct DeviceFacts {
 }
 
 impl DeviceFacts {
-    /// Where it is in its life. What comes first here hides what comes after it: a revoked device that is
-    /// also on hold is revoked, because a release would bring nothing back.
+    /// Where it is in its life.
     pub fn state(&self) -> DeviceState {
-        match self {
-            Self { flags: DeviceFlags { scrapped: true, .. }, .. } => DeviceState::Scrapped,
-            Self { flags: DeviceFlags { retired: true, .. }, .. } => DeviceState::Retired,
-            Self { live, .. } if live.is_empty() => DeviceState::Revoked,
-            Self { flags: DeviceFlags { held: true, .. }, .. } => DeviceState::Held,
-            Self { operational: Some(_), .. } => DeviceState::Enrolled,
-            Self { flags: DeviceFlags { confirmed: true, .. }, .. } => DeviceState::Provisioned,
-            _ => DeviceState::Issued,
-        }
+        DeviceState::of(self.flags, !self.live.is_empty(), self.operational.is_some())
     }
 
     /// One of its certificates is no longer issued or in use.
@@ -183,6 +174,24 @@ pub enum DeviceState {
     /// revoked, its birth certificate among them. What it has left are superseded certificates, if any, and
     /// those authorise nothing. Only a rework brings it back.
     Revoked,
+}
+
+impl DeviceState {
+    /// Of a device with these flags; whether it has a certificate that is issued or in use, on hold or not,
+    /// and whether an operational certificate of it is in use. What comes first here hides what comes after
+    /// it: a revoked device that is also on hold is revoked, because a release would bring nothing back.
+    #[must_use]
+    pub fn of(flags: DeviceFlags, lives: bool, enrolled: bool) -> Self {
+        match flags {
+            DeviceFlags { scrapped: true, .. } => Self::Scrapped,
+            DeviceFlags { retired: true, .. } => Self::Retired,
+            _ if !lives => Self::Revoked,
+            DeviceFlags { held: true, .. } => Self::Held,
+            _ if enrolled => Self::Enrolled,
+            DeviceFlags { confirmed: true, .. } => Self::Provisioned,
+            _ => Self::Issued,
+        }
+    }
 }
 
 /// A certificate on record.

@@ -21,8 +21,8 @@ Makes, all or nothing:
   DIR/passphrase          opens the issuers' keys; keep a copy elsewhere
   DIR/issuers/            root, factory, operational, infrastructure: NAME.cert.pem, and NAME.key.pem (encrypted PKCS#8);
                           root.crl, the root's CRL, for 12 months; document.cert.pem and document-KEY.key.pem, which
-                          sign closing reports; ledger.key.pem, which signs checkpoints of the ledger, and
-                          ledger.pub, which verifies them
+                          sign closing reports; ledger.key.pem and ledger.pub, which sign and
+                          verify checkpoints of the ledger
   DIR/crl-epoch           the numbers of CRLs, and how far the ledger was; serving makes DIR/publication/ beside it
   DIR/server/             the server's credentials: cert.pem, chain.pem, trust.pem, key.pem
   DIR/operators/admin/    the first operator's credentials, and touchmark.toml for the program touchmark

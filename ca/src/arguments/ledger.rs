@@ -25,8 +25,8 @@ pub struct VerifyArguments {
     /// The configuration, made by init
     #[arg(long, value_name = "FILE", env = "TOUCHMARK_CA_CONFIG", required_unless_present = "dir")]
     pub config: Option<PathBuf>,
-    /// The directory of the ledger's files, for a copy without a configuration
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    /// The directory of the ledger's files, instead of the configuration's: for a copy
+    #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// The directory of its archives, for those that are not where they were put [default: log.archive-dir of
     /// the configuration]
@@ -69,12 +69,13 @@ Exit status:
   1  failed; trying again may help
   2  wrong usage
   3  the configuration, the checkpoint or the key cannot be used
-  4  the ledger is not as it was recorded or signed; the error names the file, the offset and the entry
+  4  the ledger is not as it was recorded or signed; the error names file, offset and entry
 
 Example:
-  touchmark-ca ledger public-key --config /srv/ca/ca.toml > ledger.pub        # once, kept elsewhere
-  curl -so checkpoint http://ca.example.com:8080/ledger/checkpoint            # often, kept elsewhere
-  touchmark-ca ledger verify --config /srv/ca/ca.toml --checkpoint checkpoint --public-key ledger.pub";
+  touchmark-ca ledger public-key --config /srv/ca/ca.toml > ledger.pub   # once; keep it elsewhere
+  curl -so checkpoint http://ca.example.com:8080/ledger/checkpoint       # often; keep it elsewhere
+  touchmark-ca ledger verify --config /srv/ca/ca.toml \\
+      --checkpoint checkpoint --public-key ledger.pub";
 
 const PUBLIC_KEY_MORE: &str = "\
 Exit status: see touchmark-ca --help.

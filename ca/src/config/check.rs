@@ -9,7 +9,7 @@ use std::time::Duration;
 use authority::{RenewalPolicy, ReservationLimits};
 use identity::is_unseen;
 use signer::{IssuerKeys, IssuerSettings};
-use store::{LogSettings, SEGMENT_BYTES_DEFAULT, StoreSettings};
+use store::{CHECKPOINT_ENTRIES_DEFAULT, LogSettings, SEGMENT_BYTES_DEFAULT, StoreSettings};
 
 use super::blocked_keys::{BlockedKeysError, read_blocked_keys};
 use super::document::{
@@ -111,6 +111,7 @@ impl Check<'_> {
                 archive_dir: log.archive_dir.map(|dir| self.base.join(dir)),
             },
             accept_lost_end: false,
+            checkpoint_entries: CHECKPOINT_ENTRIES_DEFAULT,
         }
     }
 

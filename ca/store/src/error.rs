@@ -1,5 +1,7 @@
 //! Why a store does not answer.
 
+use std::path::PathBuf;
+
 use ledger::{EntryNumber, ViewFault};
 use ledger_log::LogError;
 
@@ -32,6 +34,15 @@ pub enum StoreError {
     /// The caller: the cursor is not one that this listing gave out.
     #[error("this cursor belongs to no page of this listing")]
     CursorUnknown,
+    /// An operator: start the CA again; the index is then built from the ledger. Nothing is acknowledged any
+    /// more.
+    #[error("the index is damaged: {file}: {what}; the next start builds it again from the ledger", file = .file.display())]
+    IndexDamaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// An operator: the log cannot be read where it could be read before, or the disk does not do what it
     /// should.
     #[error(transparent)]

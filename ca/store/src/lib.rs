@@ -37,7 +37,7 @@ pub use rows::{
     CertificateRecord, Preflight, PrincipalRecord, ProductRecord, Recorded, Released, Revocation,
 };
 pub use selection::{ProductSurvey, Selected, SelectedDevice, SelectionPage, Survey};
-pub use settings::{LogSettings, StoreSettings};
+pub use settings::{CHECKPOINT_ENTRIES_DEFAULT, LogSettings, StoreSettings};
 pub use state::LogStore;
 
 /// The outcome of one command: on record, or refused with nothing changed.

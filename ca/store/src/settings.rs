@@ -8,14 +8,16 @@ use ledger_log::{FileSettings, SEGMENT_BYTES_DEFAULT};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSettings {
     /// The directory of the log (`ledger`, what must not be lost) and of what is derived from it
-    /// (`projection`, which may be deleted while nobody has the store open; with it goes what it knows of the
-    /// end of the log).
+    /// (`index` and `projection`, which may be deleted while nobody has the store open; with them goes what
+    /// they know of the end of the log).
     pub dir: PathBuf,
     /// What keeps the log.
     pub log: LogSettings,
     /// Whether a log is opened that ends before what the projection has seen: an operator said that there is
     /// no newer one. The projection is then built again.
     pub accept_lost_end: bool,
+    /// After how many entries the index is written to disk: a start reads at most about as many.
+    pub checkpoint_entries: u64,
 }
 
 /// What keeps the log.
@@ -40,7 +42,7 @@ impl StoreSettings {
             preallocate: false,
             archive_dir: None,
         };
-        Self { dir, log, accept_lost_end: false }
+        Self { dir, log, accept_lost_end: false, checkpoint_entries: CHECKPOINT_ENTRIES_DEFAULT }
     }
 
     /// The directory of a log in local files.
@@ -59,8 +61,17 @@ impl StoreSettings {
         self.dir.join("projection")
     }
 
+    /// The directory of the index.
+    pub fn index(&self) -> PathBuf {
+        self.dir.join("index")
+    }
+
     pub(crate) fn files(&self) -> FileSettings {
         let LogSettings::Files { segment_bytes, preallocate, archive_dir } = self.log.clone();
         FileSettings { directory: self.ledger(), segment_bytes, preallocate, archive_dir }
     }
 }
+
+/// Half a million entries are read again in one to two seconds, and fill some tens of megabytes of memory
+/// before they are written.
+pub const CHECKPOINT_ENTRIES_DEFAULT: u64 = 1 << 19;

@@ -1,4 +1,4 @@
-//! The store over a log: one committer, an exact index in memory, a projection in sled (ADR 0004). Only the
+//! The store over a log: one committer, an exact index, a projection in sled (ADR 0004). Only the
 //! log must be right for nothing to be lost; the other two are derived from it.
 
 mod buckets;
@@ -9,11 +9,13 @@ mod entries;
 mod entry_cache;
 mod group_commit;
 mod index;
+mod keeper;
 mod last_seen;
 mod listings;
 mod open;
 mod projection;
 mod projector;
+mod replay;
 mod revocations;
 mod select;
 mod times;
@@ -35,6 +37,7 @@ use tokio::sync::watch;
 use self::entries::Entries;
 use self::group_commit::GroupCommit;
 use self::index::{Index, Rows};
+use self::keeper::Keeper;
 use self::last_seen::{End, LastSeen};
 use self::projector::Projection;
 use self::revocations::CauseCache;
@@ -49,6 +52,8 @@ pub struct LogStore {
     committer: Mutex<Option<JoinHandle<()>>>,
     /// Writes down when devices were last seen.
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Writes checkpoints of the index.
+    keeper: Mutex<Option<JoinHandle<()>>>,
     torn_tail: Option<TornTail>,
 }
 
@@ -61,6 +66,7 @@ struct Shared {
     status_changed: watch::Sender<EntryNumber>,
     projection: Projection,
     last_seen: LastSeen,
+    keeper: Keeper,
     /// For status queries: one entry may have revoked thousands.
     cause_cache: Mutex<CauseCache>,
     counters: Counters,
@@ -113,6 +119,7 @@ impl Shared {
         self.head.send_replace(head);
         self.status_changed.send_if_modified(|known| std::mem::replace(known, changed) != changed);
         self.projection.committed(head.0);
+        self.keeper.committed(head.0);
     }
 
     fn rows<'a>(&'a self, index: &'a Index) -> Rows<'a> {
@@ -128,7 +135,14 @@ impl Shared {
     /// The rotation requests that are not forgotten, oldest first.
     fn active_rotations(&self, now: SystemTime) -> Vec<RotationFacts> {
         let index = self.index.read();
-        index.jobs.rotations.iter().filter(|rotation| rotation.terms.until > now).cloned().collect()
+        index
+            .administration
+            .jobs
+            .rotations
+            .iter()
+            .filter(|rotation| rotation.terms.until > now)
+            .cloned()
+            .collect()
     }
 
     fn certificate_record(&self, serial_number: &SerialNumber) -> Result<Option<CertificateRecord>> {
@@ -164,6 +178,7 @@ impl Drop for LogStore {
     fn drop(&mut self) {
         self.shared.projection.stop();
         self.shared.last_seen.end(End::Dropped);
+        self.shared.keeper.end(End::Dropped);
     }
 }
 

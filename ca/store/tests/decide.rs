@@ -39,7 +39,7 @@ use std::collections::{HashMap, HashSet};
 use store::Listings as _;
 
 fn bench() -> Bench {
-    Bench::in_memory()
+    Bench::in_memory(40)
 }
 
 fn operator() -> Principal {

@@ -29,8 +29,8 @@ use store::{
 /// Two stores over one log, each with its own clock.
 fn two() -> (Bench, Bench) {
     let log: Arc<dyn Log> = Arc::new(MemoryLog::default());
-    let mut other = Bench::over(Arc::clone(&log));
-    let one = Bench::over(log);
+    let mut other = Bench::over(Arc::clone(&log), 11);
+    let one = Bench::over(log, 40);
     // No serial number and no request id is drawn by both.
     other.drawn = Arc::clone(&one.drawn);
     (one, other)
@@ -130,7 +130,7 @@ async fn the_time_of_an_entry_never_goes_back_unless_an_operator_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_was_answered_is_known_without_asking_again() {
-    let bench = Bench::in_memory();
+    let bench = Bench::in_memory(40);
     bench.done(bench.create_order(9)).await;
     let command = bench.birth(1, 1, 1);
     let (principal, request) = (command.principal.clone().unwrap(), command.request.unwrap());
@@ -150,7 +150,7 @@ async fn a_request_that_was_answered_is_known_without_asking_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_unknown_fate_is_found_out_before_the_next() {
     let log = Arc::new(FaultyLog::new(Arc::new(MemoryLog::default())));
-    let bench = Bench::over(log.clone());
+    let bench = Bench::over(log.clone(), 40);
     bench.done(bench.create_order(9)).await;
     for (serial, fault, replayed) in
         [(1, Fault::Failed, false), (2, Fault::FailedButPersisted, true), (3, Fault::Full, false)]

@@ -16,22 +16,25 @@ mod cases;
 use std::sync::Arc;
 
 use cases::Bench;
-use store::{FaultyLog, LogSettings, LogStore, MemoryLog, StoreSettings};
+use store::{CHECKPOINT_ENTRIES_DEFAULT, FaultyLog, LogSettings, LogStore, MemoryLog, StoreSettings};
 use tempfile::TempDir;
 
 async fn memory() -> Bench {
-    Bench::in_memory()
+    Bench::in_memory(5)
 }
 
 async fn faultless() -> Bench {
-    Bench::over(Arc::new(FaultyLog::new(Arc::new(MemoryLog::default()))))
+    Bench::over(Arc::new(FaultyLog::new(Arc::new(MemoryLog::default()))), 1)
 }
 
 async fn files(preallocate: bool) -> Bench {
     let clock = cases::clock();
     let directory = TempDir::new().unwrap();
     let log = LogSettings::Files { segment_bytes: 64 * 1024, preallocate, archive_dir: None };
-    let settings = StoreSettings { log, ..StoreSettings::new(directory.path().to_owned()) };
+    // One of the two writes its index to disk all the time.
+    let checkpoint_entries = if preallocate { 3 } else { CHECKPOINT_ENTRIES_DEFAULT };
+    let settings =
+        StoreSettings { log, checkpoint_entries, ..StoreSettings::new(directory.path().to_owned()) };
     let store = LogStore::create(&settings, clock.clone()).unwrap();
     Bench::new(Arc::new(store), clock, Some(directory))
 }

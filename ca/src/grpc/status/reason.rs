@@ -150,7 +150,9 @@ fn store_reason(why: &StoreError) -> Reason {
         StoreError::Busy => Reason::StoreBusy,
         StoreError::ListingsUnavailable { .. } => Reason::ListingsUnavailable,
         StoreError::CursorUnknown => Reason::CursorUnknown,
-        StoreError::Stopped | StoreError::Log(_) => Reason::StoreUnavailable,
+        StoreError::Stopped | StoreError::IndexDamaged { .. } | StoreError::Log(_) => {
+            Reason::StoreUnavailable
+        }
         StoreError::Bug { .. } => Reason::Internal,
     }
 }

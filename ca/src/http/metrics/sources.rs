@@ -84,6 +84,9 @@ impl Collector for FiguresCollector {
         out.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
         let text = "Broken listings that were discarded and built again; those that are built at a start do not count";
         out.counter("projection_rebuilds", text, store.projection_rebuilds)?;
+        let text = "The last entry in the last checkpoint of the index; a start reads the ledger behind it";
+        out.gauge("index_checkpoint_entry", text, store.checkpoint as f64)?;
+        out.counter("index_checkpoints", "Checkpoints of the index that were written", store.checkpoints)?;
         let in_doubt = flag(figures.clock_in_doubt);
         let text = "1 while the clock is not trusted: nothing is issued or published";
         out.gauge("clock_in_doubt", text, in_doubt)?;

@@ -81,6 +81,10 @@ pub struct StoreMetrics {
     pub projection_rebuilding: bool,
     /// How often the projection was thrown away.
     pub projection_rebuilds: u64,
+    /// The last entry that is in the last checkpoint of the index: a start reads what is behind it.
+    pub checkpoint: u64,
+    /// Checkpoints that this process wrote.
+    pub checkpoints: u64,
     /// Calls of `commit` that wait for their answers.
     pub queued: u64,
 }

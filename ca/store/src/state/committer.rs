@@ -83,6 +83,9 @@ impl Committer {
             true => Err(StoreError::Stopped),
             false => self.commit(&groups).await,
         };
+        if self.shared.index.read().directory.is_damaged() && !self.is_stopped() {
+            self.stop(&StoreError::Bug("a part of the index cannot be read"));
+        }
         let mut outcome = outcome.map(Vec::into_iter);
         for CommandGroup { calls, answers } in groups {
             let of_call = |_| match &mut outcome {
@@ -104,7 +107,7 @@ impl Committer {
             }
             if !batch.is_empty() {
                 match self.log().append(&batch).await {
-                    Ok(head) => self.apply(&entries, head),
+                    Ok(head) => self.apply(&entries, head)?,
                     Err(AppendError::Moved { .. }) => continue,
                     Err(error) => return Err(self.failed(error).await),
                 }
@@ -130,7 +133,7 @@ impl Committer {
             let mut index = self.shared.index.write();
             for payload in run {
                 head.0 += 1;
-                if !index.replay(head, payload) {
+                if !index.replay(head, payload)? {
                     return Err(self.shared.entries.damaged(head, UNREADABLE));
                 }
             }
@@ -140,15 +143,18 @@ impl Committer {
         Ok(())
     }
 
-    fn apply(&self, entries: &[Arc<Entry>], head: EntryNumber) {
+    /// Applies what is on record. If the index cannot take it, nothing can be decided any more.
+    fn apply(&self, entries: &[Arc<Entry>], head: EntryNumber) -> Result<()> {
         {
             let mut index = self.shared.index.write();
-            entries.iter().for_each(|entry| index.apply(entry));
+            let applied = entries.iter().try_for_each(|entry| index.apply(entry));
+            applied.inspect_err(|error| self.stop(error))?;
         }
         // What was just issued is confirmed, used to enrol, or asked about next.
         entries.iter().for_each(|entry| self.shared.entries.keep(entry));
         self.shared.reached(head);
         self.shared.counters.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The error for the callers of a batch that was not acknowledged. Stops the store if the log cannot say

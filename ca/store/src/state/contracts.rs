@@ -70,6 +70,7 @@ impl Ledger for LogStore {
         let counters = &self.shared.counters;
         let (projected, projection_lag, projection_rebuilding, projection_rebuilds) =
             self.shared.projection.metrics();
+        let (checkpoint, checkpoints) = self.shared.keeper.metrics();
         StoreMetrics {
             head: self.shared.head().0,
             entries: counters.entries.load(Ordering::Relaxed),
@@ -80,6 +81,8 @@ impl Ledger for LogStore {
             projection_lag,
             projection_rebuilding,
             projection_rebuilds,
+            checkpoint,
+            checkpoints,
             queued: self.group_commit().map_or(0, |group_commit| group_commit.waiting()),
         }
     }
@@ -88,11 +91,13 @@ impl Ledger for LogStore {
         drop(self.group_commit.lock().take());
         let committer = self.committer.lock().take();
         let Some(committer) = committer else { return Ok(()) };
-        let writer = self.writer.lock().take();
+        let (writer, keeper) = (self.writer.lock().take(), self.keeper.lock().take());
         self.blocking(move |shared| {
             let joined = committer.join().map_err(|_| StoreError::Stopped);
             shared.last_seen.end(End::Clean);
+            shared.keeper.end(End::Clean);
             writer.map(JoinHandle::join);
+            keeper.map(JoinHandle::join);
             shared.projection.stop();
             if !shared.projection.wait_for_end(PROJECTION_CLOSE_MAX) {
                 tracing::warn!(
@@ -130,7 +135,7 @@ impl Status for LogStore {
     }
 
     async fn certificate_status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>> {
-        self.shared.view(|rows| Ok(rows.index.certificate_status(serial_number)))
+        self.shared.view(|rows| rows.index.certificate_status(serial_number))
     }
 
     async fn status_record(&self, serial_number: &SerialNumber) -> Result<Option<StatusRecord>> {
@@ -184,10 +189,8 @@ impl Status for LogStore {
 
     async fn superseded_due(&self, before: SystemTime, limit: usize) -> Result<Vec<SerialNumber>> {
         self.blocking(move |shared| {
-            let due = shared.certificates(|certificates| {
-                let due = certificates.due(format::milliseconds(before));
-                due.filter_map(|row| certificates.get(row)).take(limit).collect::<Vec<_>>()
-            });
+            let due =
+                shared.certificates(|certificates| certificates.due(format::milliseconds(before), limit))?;
             let entries = due.into_iter().map(|row| shared.entries.at(row.entry));
             let serial_number = |entry: &Entry| entry.event.certificate().map(|issued| issued.serial_number);
             entries.filter_map(|entry| entry.map(|entry| serial_number(&entry)).transpose()).collect()
@@ -237,7 +240,7 @@ impl Listings for LogStore {
     async fn products(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<ProductRecord>> {
         let cursor = cursor.cloned();
         self.blocking(move |shared| {
-            let page = page::products(&shared.index.read().products, cursor.as_ref(), limit)?;
+            let page = page::products(&shared.index.read().administration.products, cursor.as_ref(), limit)?;
             page.try_map(|facts| shared.product_record(facts).map(Some))
         })
         .await
@@ -245,7 +248,7 @@ impl Listings for LogStore {
 
     fn paused_products(&self) -> Vec<ProductFacts> {
         let index = self.shared.index.read();
-        index.products.values().filter(|facts| facts.paused().is_some()).cloned().collect()
+        index.administration.products.values().filter(|facts| facts.paused().is_some()).cloned().collect()
     }
 
     async fn work_orders(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<WorkOrderFacts>> {
@@ -285,7 +288,9 @@ impl Listings for LogStore {
 
     async fn principals(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<PrincipalRecord>> {
         let now = self.clock.now();
-        let page = self.shared.view(|rows| page::principals(&rows.index.principals, cursor, limit))?;
+        let page = self
+            .shared
+            .view(|rows| page::principals(&rows.index.administration.principals, cursor, limit))?;
         page.try_map(|facts| self.shared.principal(&facts, now))
     }
 
@@ -344,8 +349,9 @@ impl Listings for LogStore {
     }
 
     async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>> {
-        self.shared
-            .view(|rows| Ok(rows.index.jobs.jobs.values().filter(|job| job.goes_on()).cloned().collect()))
+        self.shared.view(|rows| {
+            Ok(rows.index.administration.jobs.jobs.values().filter(|job| job.goes_on()).cloned().collect())
+        })
     }
 
     async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>> {
@@ -360,7 +366,8 @@ impl Listings for LogStore {
     ) -> Result<Page<Arc<Entry>>> {
         let cursor = cursor.cloned();
         self.blocking(move |shared| {
-            let page = page::alarms(&shared.index.read().jobs.alarms, kind, cursor.as_ref(), limit)?;
+            let page =
+                page::alarms(&shared.index.read().administration.jobs.alarms, kind, cursor.as_ref(), limit)?;
             page.try_map(|number| shared.entries.get(number).map(Some))
         })
         .await

@@ -1,88 +1,95 @@
-//! The exact index: in memory, about 150 bytes a device, rebuilt from the ledger at every start.
+//! The exact index. What lives is in memory; what the ledger keeps for ever (serial numbers, keys, request
+//! ids, traces, rows of certificates) is on disk but for its newest part. It is derived from the ledger: a
+//! start reads the last checkpoint of it and the entries behind that.
 //!
-//! A table has 32 bits of a keyed hash and a row's number; the entry is read to be sure. Rows of certificates
-//! and devices have 32 more bits: 64 keyed bits find a row that is known to exist, and a status, without a
-//! read. The hash is keyed because outsiders choose device keys and request ids.
+//! A table finds the numbers of rows by a keyed hash; a row has more bits of the hash, which tell a row that
+//! is known to exist from all others, or the entry is read to be sure.
 
+mod administration;
+mod callers;
 mod certificates;
+mod checkpoint;
 mod devices;
+mod disk;
 mod fast_replay;
+mod hashes;
 mod jobs;
 mod reservations;
 mod rows;
-mod tags;
+mod snapshot;
+mod state_file;
 mod times;
 mod traces;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use identity::{IssuerName, Principal, PrincipalName, Product, RequestId, Role, SerialNumber};
+use identity::{IssuerName, Principal, RequestId, SerialNumber};
 use ledger::{
-    CertificateStatus, Effect, Entry, EntryNumber, Holder, PrincipalFacts, ProductFacts, StatusChange,
-    WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms, effects,
+    CertificateStatus, Effect, Entry, EntryNumber, Holder, StatusChange, WorkOrderCounts, WorkOrderId,
+    effects,
 };
-use ledger_log::format::{self, Caller, CertificateSummary, DeviceName, EntryRecord};
+use ledger_log::format::{self, Caller, CertificateSummary, EntryRecord};
 
+use crate::Result;
+use administration::Administration;
+use callers::{Birth, Callers};
 use certificates::NONE;
 pub(super) use certificates::{CertificateRow, Certificates, Kind};
-use devices::DeviceRow;
-use jobs::Jobs;
-use reservations::Reservations;
+pub(super) use checkpoint::{Checkpoint, LogMark};
+use devices::Devices;
+use disk::{Column, Table};
+pub(super) use disk::{IndexDirectory, WriteError};
+use hashes::HashKey;
 pub(super) use rows::{Rows, second};
-use tags::{Hash, Tags};
 use times::Times;
 
 /// What is known after the last entry that was entered.
 pub(super) struct Index {
-    key: RandomState,
-    devices: Tags,
-    serial_numbers: Tags,
-    keys: Tags,
+    pub(super) directory: Arc<IndexDirectory>,
+    key: HashKey,
+    devices: Devices,
+    callers: Callers,
+    serial_numbers: Table,
+    keys: Table,
     /// Rows of birth certificates.
-    traces: Tags,
-    requests: Tags,
-    device_rows: Vec<DeviceRow>,
+    traces: Table,
+    /// Entries that answered.
+    requests: Table,
     pub(super) certificates: Certificates,
-    pub(super) jobs: Jobs,
-    work_orders: Vec<WorkOrderFacts>,
-    /// Those that wait for the rest of their manifests.
-    incomplete_orders: BTreeSet<WorkOrderId>,
-    pub(super) products: BTreeMap<Product, ProductFacts>,
-    pub(super) reservations: Reservations,
-    pub(super) principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
+    pub(super) administration: Administration,
+    /// The entries that a start reads again for the administration, in their order.
+    administrative: Column<u32>,
     issuers: BTreeMap<IssuerName, u32>,
     pub(super) times: Times,
 }
 
 impl Index {
-    pub(super) fn new() -> Self {
+    /// The index of an empty ledger, which will lie in this directory.
+    pub(super) fn new(directory: Arc<IndexDirectory>, key: [u8; 16]) -> Self {
         Self {
-            key: RandomState::new(),
-            devices: Tags::default(),
-            serial_numbers: Tags::default(),
-            keys: Tags::default(),
-            traces: Tags::default(),
-            requests: Tags::default(),
-            device_rows: Vec::new(),
+            directory,
+            key: HashKey(key),
+            devices: Devices::default(),
+            callers: Callers::default(),
+            serial_numbers: Table::default(),
+            keys: Table::default(),
+            traces: Table::default(),
+            requests: Table::default(),
             certificates: Certificates::default(),
-            jobs: Jobs::default(),
-            work_orders: Vec::new(),
-            incomplete_orders: BTreeSet::new(),
-            products: BTreeMap::new(),
-            reservations: Reservations::default(),
-            principals: BTreeMap::new(),
+            administration: Administration::default(),
+            administrative: Column::default(),
             issuers: BTreeMap::new(),
             times: Times::default(),
         }
     }
 
     /// Applies the effects of an entry. The entries are trusted: `decide` made them.
-    pub(super) fn apply(&mut self, entry: &Entry) {
+    pub(super) fn apply(&mut self, entry: &Entry) -> Result<()> {
         let number = small(entry.number);
         self.times.enter(entry.number, format::milliseconds(entry.at));
-        let mut published = false;
+        let (mut published, mut administrative) = (false, false);
         for effect in effects(entry) {
             published |= matches!(
                 effect,
@@ -91,15 +98,22 @@ impl Index {
                     ..
                 }
             );
-            self.apply_effect(entry, number, effect);
+            match self.administration.apply(entry, effect) {
+                Some(effect) => administrative |= self.apply_effect(entry, number, effect)?,
+                None => administrative = true,
+            }
         }
         if published {
             self.certificates.log(number);
         }
+        if administrative {
+            self.administrative.push(number);
+        }
+        Ok(())
     }
 
-    #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of effect")]
-    fn apply_effect(&mut self, entry: &Entry, number: u32, effect: Effect<'_>) {
+    /// Applies an effect on devices and certificates; `true`: it changed the administration, too.
+    fn apply_effect(&mut self, entry: &Entry, number: u32, effect: Effect<'_>) -> Result<bool> {
         match effect {
             Effect::RequestAnswered { caller, request } => {
                 self.enter_request(caller.into(), Some(request), number);
@@ -107,7 +121,7 @@ impl Index {
             Effect::CertificateIssued { certificate, holder, .. } => match holder {
                 Holder::Principal(Principal::Device(device)) => {
                     let position = self.device_row((&device).into());
-                    self.enter_certificate_of(position, &certificate.into(), number);
+                    self.enter_certificate_of(position, &certificate.into(), number)?;
                 }
                 Holder::Issuer(issuer) => {
                     let row = self.enter_certificate(&certificate.into(), NONE, number);
@@ -118,21 +132,26 @@ impl Index {
                 }
             },
             Effect::StatusChanged { serial_number, change } => {
-                self.change_status(self.certificate_row(&serial_number), change, number);
+                self.change_status(self.certificate_row(&serial_number)?, change, number)?;
             }
             Effect::OthersSuperseded { device, but, in_use_ends } => {
-                let (position, but) = (self.device_row(device.into()), self.certificate_row(&but));
-                self.supersede(position, but, number, in_use_ends.map(format::milliseconds));
+                let (position, but) = (self.device_row(device.into()), self.certificate_row(&but)?);
+                self.supersede(position, but, number, in_use_ends.map(format::milliseconds))?;
             }
-            Effect::DeviceBorn { device, work_order, .. } => {
-                self.take_reserved(device.into(), work_order);
-                let hash = self.hash(DeviceName::from(device));
-                self.bear(hash, self.device_at(hash), work_order, number);
+            Effect::DeviceBorn { device, work_order, birth } => {
+                let hash = self.key.device(device.into());
+                let born = Birth {
+                    serial_number: birth,
+                    work_order,
+                    caller: entry.principal.as_ref().into(),
+                    at_ms: format::milliseconds(entry.at),
+                };
+                self.bear(hash, self.device_at(hash), &born, number);
+                return Ok(self.administration.take_reserved(device.into(), work_order));
             }
             Effect::TracesLeft { device, traces, .. } => {
                 self.enter_traces(device.product.as_str(), traces, self.certificates.last());
             }
-            Effect::ReservationChanged(change) => self.change_reservations(entry.number, change),
             Effect::DeviceChanged { device, change } => {
                 self.change(self.device_row(device.into()), change, number);
             }
@@ -140,82 +159,41 @@ impl Index {
                 let second = u32::try_from(format::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
                 self.see(device, second);
             }
-            Effect::UnitConfirmed(work_order) => self.count(work_order, WorkOrderCounts::count_confirmed),
+            Effect::UnitConfirmed(work_order) => {
+                self.administration.count(work_order, WorkOrderCounts::count_confirmed);
+            }
             Effect::UnitScrapped { work_order, device } => {
-                let confirmed =
-                    self.device_mut(self.device_row(device.into())).is_some_and(|row| row.flags.confirmed);
-                self.count(work_order, |counts| counts.count_scrapped(confirmed));
+                let position = self.device_row(device.into());
+                let row = position.and_then(|position| self.devices.row(position));
+                let confirmed = row.is_some_and(|row| row.flags.confirmed);
+                self.administration.count(work_order, |counts| counts.count_scrapped(confirmed));
             }
-            Effect::WorkOrderCreated { work_order, terms } => self.create_order(entry, work_order, terms),
-            Effect::ManifestAppended { work_order, serials, last } => {
-                if let Some(order) = self.work_order_mut(work_order) {
-                    order.append_manifest(entry.number, serials, last);
-                }
-                if last {
-                    self.incomplete_orders.remove(&work_order);
-                }
-            }
-            Effect::ProductPaused(product) => {
-                self.products.get_mut(product).into_iter().for_each(|known| known.pause(entry));
-            }
-            Effect::ProductResumed(product) => {
-                self.products.get_mut(product).into_iter().for_each(|known| known.resume(entry));
-            }
-            Effect::UnitGivenUp { work_order, device } => self.give_up(device, work_order, entry.number),
-            Effect::WorkOrderChanged { work_order, state } => {
-                self.incomplete_orders.remove(&work_order);
-                if let Some(order) = self.work_order_mut(work_order) {
-                    (order.state, order.changed) = (state, entry.number);
-                }
-            }
-            Effect::CredentialIssued { role, name, serial_number } => {
-                let created = || PrincipalFacts::created(role, name.clone(), entry.at);
-                let known = self.principals.entry((role, name.clone())).or_insert_with(created);
-                known.certificates.push(serial_number);
-            }
-            Effect::PrincipalRevoked { role, name } => {
-                if let Some(known) = self.principals.get_mut(&(role, name.clone())) {
-                    known.revoked = Some(entry.number);
-                }
-            }
-            Effect::AlarmRaised(pair, facts) => self.jobs.raise(&pair, facts, &self.key),
-            Effect::JobBegun(facts) => self.jobs.begin(*facts),
-            Effect::JobAdvanced(job, revoked) => self.jobs.change(job, |known| known.revoked += revoked),
-            Effect::JobFinished(job) => {
-                self.jobs.change(job, |known| known.finished = Some(entry.number));
-            }
-            Effect::RotationRequested(facts) => self.jobs.request_rotation(*facts),
+            // The administration has taken all others.
+            _ => {}
         }
-    }
-
-    fn create_order(&mut self, entry: &Entry, work_order: WorkOrderId, terms: &WorkOrderTerms) {
-        let order = WorkOrderFacts::created(entry, work_order, terms);
-        if order.state == WorkOrderState::Incomplete {
-            self.incomplete_orders.insert(work_order);
-        }
-        self.work_orders.push(order);
-        let product = || ProductFacts::of(terms.product.clone());
-        self.products.entry(terms.product.clone()).or_insert_with(product);
+        Ok(false)
     }
 
     /// Applies an encoded entry; `false`: these bytes are not one.
-    pub(super) fn replay(&mut self, number: EntryNumber, payload: Bytes) -> bool {
-        let Some(record) = EntryRecord::read(payload) else { return false };
+    pub(super) fn replay(&mut self, number: EntryNumber, payload: Bytes) -> Result<bool> {
+        let Some(record) = EntryRecord::read(payload) else { return Ok(false) };
         if let Some(summary) = record.summary(number) {
-            self.apply_summary(&summary);
-            return true;
+            self.apply_summary(&summary)?;
+            return Ok(true);
         }
-        record.entry(number).inspect(|entry| self.apply(entry)).is_some()
+        let Some(entry) = record.entry(number) else { return Ok(false) };
+        self.apply(&entry)?;
+        Ok(true)
     }
 
     pub(super) fn head(&self) -> EntryNumber {
         self.times.last()
     }
 
-    fn change_status(&mut self, row: Option<u32>, change: StatusChange, number: u32) {
-        let Some(row) = row else { return };
+    fn change_status(&mut self, row: Option<u32>, change: StatusChange, number: u32) -> Result<()> {
+        let Some(row) = row else { return Ok(()) };
         match change {
-            StatusChange::InUse => self.certificates.set_status(row, CertificateStatus::InUse, number),
+            StatusChange::InUse => self.certificates.use_it(row, number),
             StatusChange::Revoked => self.certificates.revoke(row, number),
             StatusChange::Held => self.certificates.set_held(row, true, number),
             StatusChange::Released => self.certificates.set_held(row, false, number),
@@ -224,51 +202,45 @@ impl Index {
 
     fn enter_request(&mut self, caller: Caller<'_>, request: Option<RequestId>, number: u32) {
         if let Some(request) = request {
-            let hash = self.hash((caller, &request));
-            self.requests.insert(hash, number);
+            self.requests.insert(self.key.request(caller, &request), number);
         }
     }
 
     fn enter_certificate(&mut self, certificate: &CertificateSummary, previous: u32, entry: u32) -> u32 {
-        let hash = self.hash(certificate.serial_number);
+        let hash = self.key.serial_number(&certificate.serial_number);
         let row = self.certificates.push(certificate, hash.check(), previous, entry);
         self.serial_numbers.insert(hash, row);
-        self.keys.insert(self.hash(certificate.key), row);
+        self.keys.insert(self.key.key(&certificate.key), row);
         row
     }
 
-    /// What the certificate is worth; from memory alone.
-    pub(super) fn certificate_status(&self, serial_number: &SerialNumber) -> Option<CertificateStatus> {
-        self.certificates.get(self.certificate_row(serial_number)?).map(|row| row.status())
+    /// What the certificate is worth, without a look at the ledger.
+    pub(super) fn certificate_status(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateStatus>> {
+        let Some(row) = self.certificate_row(serial_number)? else { return Ok(None) };
+        Ok(self.certificates.get(row)?.map(CertificateRow::status))
     }
 
     /// The row of a certificate that is known to exist, or that 64 keyed bits cannot tell from one.
-    pub(super) fn certificate_row(&self, serial_number: &SerialNumber) -> Option<u32> {
-        let hash = self.hash(serial_number);
-        let sure = |row: &u32| self.certificates.get(*row).is_some_and(|row| row.check == hash.check());
-        self.serial_numbers.find(hash).find(sure)
-    }
-
-    fn count(&mut self, work_order: WorkOrderId, change: impl FnOnce(&mut WorkOrderCounts)) {
-        if let Some(order) = self.work_order_mut(work_order) {
-            change(&mut order.counts);
+    pub(super) fn certificate_row(&self, serial_number: &SerialNumber) -> Result<Option<u32>> {
+        let hash = self.key.serial_number(serial_number);
+        for row in self.serial_numbers.find(hash)? {
+            if self.certificates.get(row)?.is_some_and(|row| row.check == hash.check()) {
+                return Ok(Some(row));
+            }
         }
-    }
-
-    fn work_order(&self, id: WorkOrderId) -> Option<&WorkOrderFacts> {
-        self.work_orders.get(usize::try_from(id.0.checked_sub(1)?).ok()?)
-    }
-
-    fn work_order_mut(&mut self, id: WorkOrderId) -> Option<&mut WorkOrderFacts> {
-        self.work_orders.get_mut(usize::try_from(id.0.checked_sub(1)?).ok()?)
-    }
-
-    fn hash(&self, of: impl std::hash::Hash) -> Hash {
-        Hash(self.key.hash_one(of))
+        Ok(None)
     }
 }
 
 /// Entry numbers in the index have 32 bits; [`super::ENTRIES_MAX`] keeps them there.
 fn small(number: EntryNumber) -> u32 {
     u32::try_from(number.0).unwrap_or(u32::MAX)
+}
+
+/// There are fewer orders than entries.
+fn small_order(work_order: WorkOrderId) -> u32 {
+    u32::try_from(work_order.0).unwrap_or(u32::MAX)
 }

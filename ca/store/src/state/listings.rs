@@ -11,7 +11,7 @@ use ledger::{DeviceFacts, EntryNumber, View, WorkOrderId};
 
 use super::Shared;
 use super::buckets::{Broken, Devices};
-use super::projection::{self, DeviceRow};
+use super::projection::DeviceRow;
 use crate::{CertificateRecord, Cursor, DeviceFilter, Page, Result, Unaccounted, page};
 
 impl Shared {
@@ -66,7 +66,7 @@ impl Shared {
         // The entries of a device are in memory; only those of the page are read.
         let serial_numbers = match holder {
             Principal::Device(device) => {
-                let mut entries = self.view(|rows| Ok(rows.index.entries_of(device)))?;
+                let mut entries = self.view(|rows| rows.index.entries_of(device))?;
                 entries.reverse();
                 page::of_list(&entries, cursor, limit)?.try_map(|number| {
                     let entry = self.entries.at(number)?;
@@ -88,24 +88,20 @@ impl Shared {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<CertificateRecord>> {
-        let start = match cursor {
+        let from = match cursor {
             Some(cursor) => {
                 let (second, entry) = page::expiry_of(cursor)?;
-                projection::expiry_key(second, EntryNumber(entry.0.saturating_add(1)))
+                (second, u32::try_from(entry.0).unwrap_or(u32::MAX).saturating_add(1))
             }
-            None => projection::expiry_key(0, EntryNumber(0)),
+            None => (0, 0),
         };
         let since_epoch = before.duration_since(UNIX_EPOCH).unwrap_or_default();
         // A last second counts as before the moment if any of it is.
         let seconds = since_epoch.as_secs() + u64::from(since_epoch.subsec_nanos() > 0);
-        let end = projection::expiry_key(seconds, EntryNumber(0));
-        let found = self.read(|tree| {
-            if start >= end {
-                return Ok(Vec::new());
-            }
-            let rows = tree.range(start.clone()..end.clone()).take(limit + 1);
-            rows.map(|row| projection::expiry_of(&row?.0).ok_or(Broken)).collect()
-        })?;
+        let found =
+            self.certificates(|certificates| certificates.expiring(from, seconds, limit.saturating_add(1)))?;
+        let found: Vec<_> =
+            found.into_iter().map(|(second, entry)| (second, EntryNumber(entry.into()))).collect();
         let more = found.len() > limit;
         let rows: Vec<_> = found.into_iter().take(limit).collect();
         let next = rows.last().filter(|_| more).map(|(second, entry)| page::after(*second, *entry));

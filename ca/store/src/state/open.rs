@@ -10,15 +10,16 @@ use std::time::Duration;
 use identity::Clock;
 use ledger::EntryNumber;
 use ledger_log::{FileLog, Log, LogError, OpenError, TornTail};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::committer::Committer;
-use super::entries::{ABSENT, Entries, UNREADABLE};
+use super::entries::Entries;
 use super::group_commit::GroupCommit;
-use super::index::Index;
+use super::keeper::{self, Keeper};
 use super::last_seen::{self, LastSeen};
 use super::projector::{Projection, Projector};
+use super::replay::Replayed;
 use super::{Counters, LogStore, PROJECTION_CLOSE_MAX, Shared};
 use crate::StoreSettings;
 
@@ -28,59 +29,61 @@ impl LogStore {
     /// # Errors
     /// When there is one already, or the disk refuses.
     pub fn create(settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let log = Arc::new(FileLog::create(&settings.files())?);
-        Self::start(log, Index::new(), None, settings, clock)
+        Self::start(Arc::new(FileLog::create(&settings.files())?), None, settings, clock)
     }
 
-    /// Opens a store as the settings say: reads the whole log and serves. The projection catches up in the
-    /// background.
+    /// Opens a store as the settings say: reads the last checkpoint of the index and the log behind it, and
+    /// serves. The projection catches up in the background.
     ///
     /// # Errors
-    /// When there is none, another process has it, others may write to it, the log is damaged, or it ends
-    /// before an entry that the projection has seen ([`OpenError::LostEnd`]): then nothing was changed.
+    /// When there is none, another process has it, others may write to it, what is read of the log is
+    /// damaged, or it ends before an entry that the index or the projection has seen
+    /// ([`OpenError::LostEnd`]): then nothing was changed.
     pub fn open(settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let log = FileLog::open(&settings.files())?;
         let torn_tail = log.torn_tail().cloned();
-        let index = replayed(&log)?;
-        Self::start(Arc::new(log), index, torn_tail, settings, clock)
+        Self::start(Arc::new(log), torn_tail, settings, clock)
     }
 
     /// Opens a store over a log that is open already; of the settings, what concerns the log is ignored.
     ///
     /// # Errors
-    /// When the log cannot be read, or ends before an entry that the projection has seen.
+    /// When the log cannot be read, or ends before an entry that the index or the projection has seen.
     pub fn over(
         log: Arc<dyn Log>,
         settings: &StoreSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let index = replayed(&*log)?;
-        Self::start(log, index, None, settings, clock)
+        Self::start(log, None, settings, clock)
     }
 
     fn start(
         log: Arc<dyn Log>,
-        index: Index,
         torn_tail: Option<TornTail>,
         settings: &StoreSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let (head, dir) = (index.head(), settings.dir.as_path());
+        let entries = Entries::new(log);
+        let Replayed { mut index, checkpoint } =
+            Replayed::of(&entries, settings).inspect_err(|_| entries.log().release())?;
+        let (head, dir) = (index.get_mut().head(), settings.dir.as_path());
         let last_seen = last_seen::path_beside(&settings.projection());
         if let Some(seconds) = last_seen::read(&last_seen, head.0) {
-            index.restore_seen(&seconds);
+            index.get_mut().restore_seen(&seconds);
         }
         let shared = Arc::new(Shared {
-            entries: Entries::new(log),
-            status_changed: watch::Sender::new(index.certificates.last_change()),
-            index: RwLock::new(index),
+            entries,
+            status_changed: watch::Sender::new(index.get_mut().certificates.last_change()),
+            index,
             head: watch::Sender::new(head),
             projection: Projection::default(),
             last_seen: LastSeen::default(),
+            keeper: Keeper::default(),
             cause_cache: Mutex::default(),
             counters: Counters::default(),
         });
         shared.projection.committed(head.0);
+        shared.keeper.reached(checkpoint);
         let projector = Projector::new(Arc::clone(&shared), settings.projection(), settings.accept_lost_end);
         // Nobody joins the projector: sled can hang, and then the process must still end.
         spawn(dir, "projection", move || projector.run())?;
@@ -113,35 +116,18 @@ impl LogStore {
                 std::thread::sleep(RESTART_PAUSE);
             }
         })?;
+        let (kept, every) = (Arc::clone(&shared), settings.checkpoint_entries.max(1));
+        let keeper = spawn(dir, "index", move || keeper::run(&kept, every))?;
         Ok(Self {
             shared,
             clock,
             group_commit: Mutex::new(Some(group_commit)),
             committer: Mutex::new(Some(committer)),
             writer: Mutex::new(Some(writer)),
+            keeper: Mutex::new(Some(keeper)),
             torn_tail,
         })
     }
-}
-
-/// The index after all entries of a log.
-fn replayed(log: &dyn Log) -> Result<Index, LogError> {
-    let mut index = Index::new();
-    let head = *log.follow().borrow();
-    let mut next = EntryNumber(1);
-    while next <= head {
-        let run = log.read(next, head.0 + 1 - next.0)?;
-        if run.is_empty() {
-            return Err(log.damaged(next, ABSENT));
-        }
-        for payload in run {
-            if !index.replay(next, payload) {
-                return Err(log.damaged(next, UNREADABLE));
-            }
-            next.0 += 1;
-        }
-    }
-    Ok(index)
 }
 
 fn spawn(dir: &Path, name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LogError> {

@@ -4,16 +4,14 @@
 //! | key | value | for |
 //! |---|---|---|
 //! | `d`, order, serial | last characters, states, accounted for | listings of devices, unaccounted units |
-//! | `e`, last second, entry | nothing | listings of expiring certificates |
-//! | `c3` | entry, counts, sum over the keys | the cursor |
+//! | `c4` | entry, counts, sum over the keys | the cursor |
 //!
 //! A row `d` has the devices of an order whose serials differ in the last character only.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use identity::{DeviceId, SerialNumber, no_well_defined_expiration};
+use identity::{DeviceId, SerialNumber};
 use ledger::{DeviceState, Effect, Entry, EntryNumber, StatusChange, View, WorkOrderId, effects};
 use ledger_log::format::{DeviceName, EntryRecord, EntrySummary, SummaryEvent};
 
@@ -46,12 +44,11 @@ pub(super) struct NewRows<'a> {
     pub(super) progress: Progress,
     /// To be added to buckets that may be there.
     pub(super) buckets: BTreeMap<Vec<u8>, DeviceBucket>,
-    pub(super) expiring: Vec<Vec<u8>>,
 }
 
 impl<'a> NewRows<'a> {
     pub(super) fn behind(shared: &'a Shared, progress: Progress) -> Self {
-        Self { shared, progress, buckets: BTreeMap::new(), expiring: Vec::new() }
+        Self { shared, progress, buckets: BTreeMap::new() }
     }
 
     /// Adds the rows of the next entry. A device's row is that of the index, which may be ahead of the entry:
@@ -61,41 +58,34 @@ impl<'a> NewRows<'a> {
         let unreadable = || self.shared.entries.damaged(number, UNREADABLE);
         let record = EntryRecord::read(payload).ok_or_else(unreadable)?;
         if let Some(summary) = record.summary(number) {
-            self.add_summary(&summary);
+            self.add_summary(&summary)?;
         } else {
             let entry = record.entry(number).ok_or_else(unreadable)?;
-            self.add_effects(&entry);
+            self.add_effects(&entry)?;
         }
         self.progress.reached = number.0;
         Ok(())
     }
 
-    fn add_summary(&mut self, summary: &EntrySummary<'_>) {
+    fn add_summary(&mut self, summary: &EntrySummary<'_>) -> Result<()> {
         match &summary.event {
-            SummaryEvent::BirthIssued { work_order, certificate, .. } => {
-                self.bear(summary.device, *work_order, summary.number);
-                self.expires(certificate.not_after_s, summary.number);
+            SummaryEvent::BirthIssued { work_order, .. } => {
+                self.bear(summary.device, *work_order, summary.number)?;
             }
-            SummaryEvent::OperationalIssued { certificate } => {
-                self.expires(certificate.not_after_s, summary.number);
-            }
+            SummaryEvent::OperationalIssued { .. } => {}
             SummaryEvent::UnitConfirmed { .. } | SummaryEvent::InstallConfirmed { .. } => {
-                self.put_current(summary.device);
+                self.put_current(summary.device)?;
             }
         }
+        Ok(())
     }
 
-    fn add_effects(&mut self, entry: &Entry) {
+    fn add_effects(&mut self, entry: &Entry) -> Result<()> {
         let (mut changed, mut revoked) = (BTreeSet::<DeviceName<'_>>::new(), BTreeSet::new());
         for effect in effects(entry) {
             match effect {
-                Effect::CertificateIssued { certificate, .. } => {
-                    let last =
-                        certificate.validity.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
-                    self.expires(last.as_secs(), entry.number);
-                }
                 Effect::DeviceBorn { device, work_order, .. } => {
-                    self.bear(device.into(), work_order, entry.number);
+                    self.bear(device.into(), work_order, entry.number)?;
                     changed.insert(device.into());
                 }
                 Effect::OthersSuperseded { device, .. } | Effect::DeviceChanged { device, .. } => {
@@ -104,55 +94,48 @@ impl<'a> NewRows<'a> {
                 // A device whose operational certificate is revoked is no longer enrolled; one that has no
                 // certificate left is revoked.
                 Effect::StatusChanged { serial_number, change: StatusChange::Revoked } => {
-                    revoked.extend(self.holder(&serial_number));
+                    revoked.extend(self.holder(&serial_number)?);
                 }
                 _ => {}
             }
         }
-        changed.into_iter().chain(revoked.iter().map(DeviceName::from)).for_each(|one| self.put_current(one));
+        let revoked = revoked.iter().map(DeviceName::from);
+        changed.into_iter().chain(revoked).try_for_each(|one| self.put_current(one))
     }
 
     /// A device has its row from its first birth certificate on.
-    fn bear(&mut self, device: DeviceName<'_>, work_order: WorkOrderId, number: EntryNumber) {
+    fn bear(&mut self, device: DeviceName<'_>, work_order: WorkOrderId, number: EntryNumber) -> Result<()> {
         let position = buckets::position(work_order, device.serial);
-        let first = self.shared.index.read().first_entry_of(device);
+        let first = self.shared.index.read().first_entry_of(device)?;
         if first.is_none_or(|first| u64::from(first) == number.0) {
             self.progress.add(&position.0, &[position.1]);
         }
         self.put(position, DeviceRow { state: DeviceState::Issued, accounted: false });
-    }
-
-    fn expires(&mut self, second: u64, entry: EntryNumber) {
-        let never = no_well_defined_expiration().duration_since(UNIX_EPOCH).unwrap_or_default();
-        if second < never.as_secs() {
-            let key = expiry_key(second, entry);
-            self.progress.add(&key, &[]);
-            self.expiring.push(key);
-        }
+        Ok(())
     }
 
     fn put(&mut self, (bucket, last): (Vec<u8>, u8), row: DeviceRow) {
         self.buckets.entry(bucket).or_default().insert(last, row);
     }
 
-    fn put_current(&mut self, device: DeviceName<'_>) {
-        let (Ok(product), Ok(serial)) = (device.product.parse(), device.serial.parse()) else { return };
-        let device = DeviceId { product, serial };
-        if let Ok(Some(facts)) = self.shared.view(|rows| rows.device(&device)) {
-            let accounted = facts.flags.confirmed || facts.flags.scrapped;
-            let position = buckets::position(facts.work_order, device.serial.as_str());
-            self.put(position, DeviceRow { state: facts.state(), accounted });
+    fn put_current(&mut self, device: DeviceName<'_>) -> Result<()> {
+        if let Some((state, work_order, accounted)) = self.shared.index.read().shown(device)? {
+            let position = buckets::position(work_order, device.serial);
+            self.put(position, DeviceRow { state, accounted });
         }
+        Ok(())
     }
 
     /// The device that a certificate belongs to; `None`: it is not a device's.
-    fn holder(&self, serial_number: &SerialNumber) -> Option<DeviceId> {
+    fn holder(&self, serial_number: &SerialNumber) -> Result<Option<DeviceId>> {
         let index = self.shared.index.read();
-        let row = index.certificates.get(index.certificate_row(serial_number)?)?;
-        if row.kind() == Kind::Other {
-            return None;
+        let row = index.certificate_row(serial_number)?;
+        let row = row.map_or(Ok(None), |row| index.certificates.get(row))?;
+        if row.is_none_or(|row| row.kind() == Kind::Other) {
+            return Ok(None);
         }
-        self.shared.rows(&index).certificate(serial_number).ok()??.holder.device().cloned()
+        let facts = self.shared.rows(&index).certificate(serial_number)?;
+        Ok(facts.and_then(|facts| facts.holder.device().cloned()))
     }
 }
 
@@ -181,27 +164,9 @@ impl Progress {
     }
 }
 
-pub(super) fn expiry_key(second: u64, entry: EntryNumber) -> Vec<u8> {
-    [&b"e"[..], &second.to_be_bytes(), &entry.0.to_be_bytes()].concat()
-}
-
-/// The last second and the entry in the key of a certificate that expires.
-pub(super) fn expiry_of(key: &[u8]) -> Option<(u64, EntryNumber)> {
-    match key.split_first()? {
-        (b'e', rest) => match rest.as_chunks::<8>() {
-            ([second, entry], []) => {
-                Some((u64::from_be_bytes(*second), EntryNumber(u64::from_be_bytes(*entry))))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 /// The key of the cursor. Its number is the version of all rows: a projection of another version is built
 /// again.
-pub(super) const CURSOR_KEY: &[u8] = b"c3";
+pub(super) const CURSOR_KEY: &[u8] = b"c4";
 
-/// The key of the cursor of version 2, in which a revoked device had the state that it had before. Its value
-/// has the same form.
-pub(super) const CURSOR_KEY_2: &[u8] = b"c2";
+/// The keys of the cursors of earlier versions. Their values have the same form.
+pub(super) const EARLIER_CURSOR_KEYS: [&[u8]; 2] = [b"c3", b"c2"];

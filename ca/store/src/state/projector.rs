@@ -179,15 +179,17 @@ impl Projector {
         }
         let mut batch = sled::Batch::default();
         for (key, changed) in new.buckets {
-            let mut bucket = match tree.get(&key)? {
-                Some(value) => buckets::read(&value).ok_or(Discard::Damaged("a row of devices"))?,
+            let value = tree.get(&key)?;
+            let mut bucket = match &value {
+                Some(value) => buckets::read(value).ok_or(Discard::Damaged("a row of devices"))?,
                 None => buckets::DeviceBucket::default(),
             };
             bucket.extend(changed);
-            batch.insert(key, buckets::write(&bucket));
-        }
-        for key in new.expiring {
-            batch.insert(key, Vec::new());
+            let changed = buckets::write(&bucket);
+            // A renewal changes nothing that is listed.
+            if value.is_none_or(|value| *value != *changed) {
+                batch.insert(key, changed);
+            }
         }
         batch.insert(CURSOR_KEY, new.progress.to_bytes());
         tree.apply_batch(batch)?;

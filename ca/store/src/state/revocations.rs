@@ -8,7 +8,7 @@ use identity::{IssuerName, SerialNumber};
 use ledger::EntryNumber;
 
 use super::Shared;
-use super::index::Certificates;
+use super::index::{CertificateRow, Certificates};
 use crate::revocations::changes_of;
 use crate::{
     ChangePosition, Result, Revocation, RevocationChange, RevokedEntry, RevokedPage, ShardState, StatusRecord,
@@ -22,7 +22,8 @@ impl Shared {
     pub(super) fn status_record(&self, serial_number: &SerialNumber) -> Result<Option<StatusRecord>> {
         let row = {
             let index = self.index.read();
-            index.certificate_row(serial_number).and_then(|row| index.certificates.get(row))
+            let row = index.certificate_row(serial_number)?;
+            row.map_or(Ok(None), |row| index.certificates.get(row))?
         };
         let Some(row) = row else { return Ok(None) };
         let status = row.status();
@@ -43,9 +44,8 @@ impl Shared {
         limit: usize,
     ) -> Result<Vec<RevocationChange>> {
         // Every one of these changed at least one certificate.
-        let entries: Vec<u32> = self.certificates(|certificates| {
-            certificates.changes_from(after.entry).iter().copied().take(limit.saturating_add(1)).collect()
-        });
+        let entries = self
+            .certificates(|certificates| certificates.changes_from(after.entry, limit.saturating_add(1)))?;
         let mut changes = Vec::new();
         for number in entries {
             let entry = self.entries.at(number)?;
@@ -82,27 +82,7 @@ impl Shared {
         from: u64,
         limit: usize,
     ) -> Result<RevokedPage> {
-        let (rows, next) = self.certificates(|certificates| {
-            let (first, end) = match shard {
-                Some(shard) => {
-                    certificates.shard(issuer, shard).map_or((0, 0), |shard| (shard.first, shard.end))
-                }
-                None => (0, u32::MAX),
-            };
-            let first = first.max(u32::try_from(from).unwrap_or(u32::MAX));
-            let mut rows = Vec::new();
-            for (number, row) in certificates.from(first).take_while(|(number, _)| *number < end) {
-                let listed = row.is_revoked_or_held() && row.issuer() == issuer;
-                if !listed || shard.is_some_and(|shard| row.shard() != Some(shard)) {
-                    continue;
-                }
-                if rows.len() >= limit {
-                    return (rows, Some(u64::from(number)));
-                }
-                rows.push(row);
-            }
-            (rows, None)
-        });
+        let (rows, next) = self.revoked_rows(issuer, shard, from, limit)?;
         let mut reader = self.entries.in_order();
         let mut cause_cache = CauseCache::default();
         let mut entries = Vec::with_capacity(rows.len());
@@ -117,6 +97,40 @@ impl Shared {
             entries.push(RevokedEntry { serial_number, revocation });
         }
         Ok(RevokedPage { entries, next })
+    }
+
+    /// The rows of certificates that are revoked or on hold, and where the next page starts.
+    fn revoked_rows(
+        &self,
+        issuer: IssuerName,
+        shard: Option<u32>,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<CertificateRow>, Option<u64>)> {
+        let (first, end) = match shard {
+            Some(shard) => self
+                .certificates(|certificates| certificates.shard(issuer, shard))
+                .map_or((0, 0), |shard| (shard.first, shard.end)),
+            None => (0, u32::MAX),
+        };
+        let mut next = first.max(u32::try_from(from).unwrap_or(u32::MAX));
+        let mut rows = Vec::new();
+        while next < end {
+            let piece = self.certificates(|certificates| certificates.piece(next))?;
+            let Some((last, _)) = piece.last() else { break };
+            next = last + 1;
+            for (number, row) in piece.into_iter().take_while(|(number, _)| *number < end) {
+                let listed = row.is_revoked_or_held() && row.issuer() == issuer;
+                if !listed || shard.is_some_and(|shard| row.shard() != Some(shard)) {
+                    continue;
+                }
+                if rows.len() >= limit {
+                    return Ok((rows, Some(u64::from(number))));
+                }
+                rows.push(row);
+            }
+        }
+        Ok((rows, None))
     }
 
     pub(super) fn shard_state(&self, issuer: IssuerName, shard: u32) -> ShardState {

@@ -10,7 +10,7 @@ use ledger::{
 use ledger_log::format;
 
 use super::Shared;
-use super::index::{CertificateRow, Kind, second};
+use super::index::{Kind, second};
 use crate::selection::lineage;
 use crate::{Cursor, Page, Result, Selected, SelectedDevice, SelectionPage, page};
 
@@ -30,7 +30,7 @@ impl Shared {
                 self.whole(lineage)
             }
             Selection::Device(device) => {
-                let entries = self.index.read().entries_of(device);
+                let entries = self.index.read().entries_of(device)?;
                 let mut certificates = Vec::new();
                 if let Some(born) = entries.last() {
                     let born = self.entries.at(*born)?;
@@ -38,52 +38,57 @@ impl Shared {
                 }
                 Ok(SelectionPage { certificates, next: None })
             }
-            // A later birth is a rework: its device came with the first one.
-            Selection::WorkOrder(_) | Selection::Product(_) | Selection::Station(_) => self.scan(
-                from,
-                limit,
-                |row| row.kind() == Kind::Birth && !row.has_previous(),
-                |entry, found| match &entry.event {
+            Selection::WorkOrder(_) | Selection::Product(_) | Selection::Station(_) => {
+                let born = self.index.read().born_from(from, SCANNED_ROWS_MAX + 1)?;
+                self.take(born, limit, |entry, found| match &entry.event {
                     Event::BirthIssued { work_order, device, .. }
                         if selection.covers_device(device, *work_order, entry.principal.as_ref()) =>
                     {
                         self.all_of(device, entry, found)
                     }
                     _ => Ok(()),
-                },
-            ),
-            Selection::Issued { from: start, until } => self.scan(
-                from,
-                limit,
-                |row| row.kind() != Kind::Other,
-                |entry, found| {
-                    let meant = Some(entry).filter(|entry| (*start..*until).contains(&entry.at));
-                    found.extend(meant.and_then(|entry| self.selected(entry, entry.number)));
+                })
+            }
+            Selection::Issued { from: start, until } => {
+                let rows = self.device_certificates_from(from)?;
+                self.take(rows, limit, |entry, found| {
+                    if (*start..*until).contains(&entry.at) {
+                        found.extend(self.selected(entry, entry.number)?);
+                    }
                     Ok(())
-                },
-            ),
+                })
+            }
         }
     }
 
-    /// Reads the entries of the wanted rows, in their order, and lets `add` take certificates from each.
-    fn scan(
+    /// The rows of certificates of devices from one on, and their entries: one more than a page looks at.
+    fn device_certificates_from(&self, from: u64) -> Result<Vec<(u32, u32)>> {
+        let mut next = u32::try_from(from).unwrap_or(u32::MAX);
+        let mut rows = Vec::new();
+        while rows.len() <= SCANNED_ROWS_MAX {
+            let piece = self.certificates(|certificates| certificates.piece(next))?;
+            let Some((last, _)) = piece.last() else { break };
+            next = last + 1;
+            let of_devices = piece.into_iter().filter(|(_, row)| row.kind() != Kind::Other);
+            rows.extend(of_devices.map(|(number, row)| (number, row.entry)));
+        }
+        rows.truncate(SCANNED_ROWS_MAX + 1);
+        Ok(rows)
+    }
+
+    /// Reads entries, in their order, and lets `add` take certificates from each. With each comes where a
+    /// page would start that begins with it.
+    fn take(
         &self,
-        from: u64,
+        entries: Vec<(u32, u32)>,
         limit: usize,
-        wanted: impl Fn(CertificateRow) -> bool,
         add: impl Fn(&Entry, &mut Vec<Selected>) -> Result<()>,
     ) -> Result<SelectionPage> {
-        let first = u32::try_from(from).unwrap_or(u32::MAX);
-        let rows: Vec<(u32, u32)> = {
-            let index = self.index.read();
-            let rows = index.certificates.from(first).filter(|(_, row)| wanted(*row));
-            rows.map(|(number, row)| (number, row.entry)).take(SCANNED_ROWS_MAX + 1).collect()
-        };
         let mut reader = self.entries.in_order();
         let mut certificates = Vec::new();
-        for (scanned, (row, entry)) in rows.into_iter().enumerate() {
+        for (scanned, (place, entry)) in entries.into_iter().enumerate() {
             if certificates.len() >= limit || scanned == SCANNED_ROWS_MAX {
-                return Ok(SelectionPage { certificates, next: Some(u64::from(row)) });
+                return Ok(SelectionPage { certificates, next: Some(u64::from(place)) });
             }
             add(&reader.entry(entry)?, &mut certificates)?;
         }
@@ -91,32 +96,33 @@ impl Shared {
     }
 
     fn all_of(&self, device: &DeviceId, born: &Entry, certificates: &mut Vec<Selected>) -> Result<()> {
-        let entries = self.index.read().entries_of(device);
+        let entries = self.index.read().entries_of(device)?;
         for number in entries.into_iter().rev().map(|number| EntryNumber(u64::from(number))) {
             // Most devices of a young fleet have one certificate, which was just read.
             if number == born.number {
-                certificates.extend(self.selected(born, born.number));
+                certificates.extend(self.selected(born, born.number)?);
             } else {
-                certificates.extend(self.selected(self.entries.get(number)?.as_ref(), born.number));
+                certificates.extend(self.selected(self.entries.get(number)?.as_ref(), born.number)?);
             }
         }
         Ok(())
     }
 
     /// The certificate that the entry recorded, as it is now.
-    fn selected(&self, entry: &Entry, since: EntryNumber) -> Option<Selected> {
-        let serial_number = entry.event.certificate()?.serial_number;
+    fn selected(&self, entry: &Entry, since: EntryNumber) -> Result<Option<Selected>> {
+        let Some(certificate) = entry.event.certificate() else { return Ok(None) };
+        let serial_number = certificate.serial_number;
         let index = self.index.read();
-        let status = index.certificate_status(&serial_number)?;
-        let device = match entry.event.holder()? {
-            Holder::Principal(Principal::Device(id)) => {
-                let (position, seen) = index.position_of(&id)?;
+        let Some(status) = index.certificate_status(&serial_number)? else { return Ok(None) };
+        let device = match entry.event.holder() {
+            Some(Holder::Principal(Principal::Device(id))) => {
+                let Some((position, seen)) = index.position_of(&id) else { return Ok(None) };
                 Some(SelectedDevice { id, position, last_seen: second(seen) })
             }
-            Holder::Principal(Principal::Named { .. }) | Holder::DocumentSigner => None,
-            Holder::Issuer(_) => return None,
+            Some(Holder::Principal(Principal::Named { .. }) | Holder::DocumentSigner) => None,
+            Some(Holder::Issuer(_)) | None => return Ok(None),
         };
-        Some(Selected { serial_number, status, since, device })
+        Ok(Some(Selected { serial_number, status, since, device }))
     }
 
     fn whole(&self, facts: Vec<CertificateFacts>) -> Result<SelectionPage> {
@@ -124,7 +130,7 @@ impl Shared {
         // All of one device: it belongs to the selection since the oldest does.
         let since = facts.iter().map(|facts| facts.entry).min().unwrap_or_default();
         for facts in facts {
-            certificates.extend(self.selected(self.entries.get(facts.entry)?.as_ref(), since));
+            certificates.extend(self.selected(self.entries.get(facts.entry)?.as_ref(), since)?);
         }
         Ok(SelectionPage { certificates, next: None })
     }
@@ -174,9 +180,7 @@ impl Shared {
     ) -> Result<Page<DeviceFacts>> {
         let from = cursor.map(page::number_of).transpose()?.unwrap_or(0);
         let before = format::milliseconds(before).div_ceil(1000);
-        let index = self.index.read();
-        let (rows, next) = index.silent(from, before, limit);
-        drop(index);
+        let (rows, next) = self.index.read().silent(from, before, limit)?;
         Page { rows, next: next.map(page::at_number) }.try_map(|number| {
             let holder = self.entries.at(number)?.event.holder();
             let device = holder.as_ref().and_then(Holder::device);

@@ -293,9 +293,9 @@ async fn too_many_alarms_of_a_day_do_not_keep_a_pause_away() {
 #[tokio::test]
 async fn a_restart_and_a_second_process_remember_traces_and_pauses() {
     let log = Arc::new(MemoryLog::default());
-    let one = Bench::over(log.clone());
+    let one = Bench::over(log.clone(), 40);
     let open = || {
-        let mut bench = Bench::over(log.clone());
+        let mut bench = Bench::over(log.clone(), 40);
         bench.drawn = Arc::clone(&one.drawn);
         bench
     };

@@ -74,7 +74,7 @@ async fn a_ledger_with_an_order_of_unencodable_serial_numbers_is_read_and_the_or
         });
     }
     log.append(&batch).await.unwrap();
-    let bench = Bench::over(log);
+    let bench = Bench::over(log, 40);
     for (number, expected) in [(1, ["SN?1", "SN?2"]), (2, ["A?", "B?"]), (3, ["SN1?", "SN2?"])] {
         let work_order = WorkOrderId(number);
         let (units, duration) = (UnitsWanted::Next(9), days(1));

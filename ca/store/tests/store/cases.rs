@@ -120,17 +120,18 @@ impl Bench {
         Self { store, clock, drawn: Arc::new(AtomicU64::new(1)), _directory: directory }
     }
 
-    /// Over an empty log.
-    pub(crate) fn over(log: Arc<dyn Log>) -> Self {
+    /// Over a log that is empty, with a checkpoint of the index after so many entries.
+    pub(crate) fn over(log: Arc<dyn Log>, checkpoint_entries: u64) -> Self {
         let (clock, directory) = (clock(), TempDir::new().unwrap());
-        let settings = StoreSettings::new(directory.path().to_owned());
+        let settings =
+            StoreSettings { checkpoint_entries, ..StoreSettings::new(directory.path().to_owned()) };
         let store = LogStore::over(log, &settings, clock.clone()).unwrap();
         Self::new(Arc::new(store), clock, Some(directory))
     }
 
     /// Over an empty log in memory.
-    pub(crate) fn in_memory() -> Self {
-        Self::over(Arc::new(MemoryLog::default()))
+    pub(crate) fn in_memory(checkpoint_entries: u64) -> Self {
+        Self::over(Arc::new(MemoryLog::default()), checkpoint_entries)
     }
 
     pub(crate) fn draw(&self) -> u64 {

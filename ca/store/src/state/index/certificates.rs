@@ -1,28 +1,35 @@
-//! The rows of the certificates, twenty bytes each, and what is counted over them: for CRLs, in
-//! memory, whatever sled does.
+//! The rows of the certificates, twenty bytes each, and what is counted over them: for CRLs, whatever sled
+//! does. The newest rows are in memory, and those of others that changed since they were written to disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use identity::{IssuerName, ProfileName};
 use ledger::{CertificateStatus, EntryNumber};
 
 use ledger_log::format::CertificateSummary;
 
+use super::disk::{Column, Expiries, Expiry, Record, numbers};
+use crate::Result;
+
 /// All certificates, in the order of their entries.
 #[derive(Default)]
 pub(crate) struct Certificates {
-    rows: Vec<CertificateRow>,
+    pub(super) rows: Column<CertificateRow>,
+    /// Rows that changed since they were set aside to be written.
+    pub(super) changed: HashMap<u32, CertificateRow>,
     /// What lies where: certificates of a shard are neighbours.
-    shards: BTreeMap<(IssuerName, u32), ShardRow>,
-    issued: [u64; IssuerName::ALL.len()],
+    pub(super) shards: BTreeMap<(IssuerName, u32), ShardRow>,
+    pub(super) issued: [u64; IssuerName::ALL.len()],
     /// Entries that revoked, held or released, in their order.
-    changes: Vec<u32>,
+    pub(super) changes: Column<u32>,
+    last_change: u32,
+    pub(super) expiries: Expiries,
     /// When superseded certificates are to be revoked, milliseconds since 1970; and the same by row.
     due: BTreeSet<(u64, u32)>,
     ends: BTreeMap<u32, u64>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CertificateRow {
     pub(super) check: u32,
     /// The entry that recorded it. 32 bits last for four thousand million entries: four hundred a device at
@@ -44,7 +51,7 @@ pub(crate) enum Kind {
 }
 
 /// A shard of an issuer's CRLs.
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ShardRow {
     /// Its first row and the one behind its last; rows of other shards may lie between.
     pub(crate) first: u32,
@@ -58,6 +65,19 @@ pub(crate) struct ShardRow {
 }
 
 impl Certificates {
+    /// Those of a checkpoint.
+    pub(super) fn of(
+        rows: Column<CertificateRow>,
+        changes: Column<u32>,
+        expiries: Expiries,
+        changed: HashMap<u32, CertificateRow>,
+        due: &[(u64, u32)],
+    ) -> Result<Self> {
+        let last_change = changes.last()?.unwrap_or(0);
+        let (due, ends) = (due.iter().copied().collect(), due.iter().map(|(ms, row)| (*row, *ms)).collect());
+        Ok(Self { rows, changed, changes, expiries, last_change, due, ends, ..Self::default() })
+    }
+
     pub(super) fn push(
         &mut self,
         certificate: &CertificateSummary,
@@ -65,7 +85,6 @@ impl Certificates {
         previous: u32,
         entry: u32,
     ) -> u32 {
-        let row = self.rows.len() as u32;
         let shard = certificate.shard.map_or(NO_SHARD, |shard| shard.min(NO_SHARD - 1));
         let kind = match certificate.profile {
             ProfileName::Idevid => Kind::Birth,
@@ -75,9 +94,12 @@ impl Certificates {
         let word = (shard << SHARD_SHIFT)
             | ((issuer_place(certificate.issuer) as u32) << ISSUER_SHIFT)
             | ((kind as u32) << KIND_SHIFT);
-        self.rows.push(CertificateRow { check, entry, previous, changed: 0, word });
+        let row = self.rows.push(CertificateRow { check, entry, previous, changed: 0, word });
         if let Some(issued) = self.issued.get_mut(issuer_place(certificate.issuer)) {
             *issued += 1;
+        }
+        if certificate.not_after_s < NEVER_S {
+            self.expiries.insert((certificate.not_after_s, entry));
         }
         if shard != NO_SHARD {
             let first = ShardRow { first: row, ..ShardRow::default() };
@@ -89,78 +111,115 @@ impl Certificates {
     }
 
     pub(super) fn last(&self) -> u32 {
-        (self.rows.len() as u32).checked_sub(1).unwrap_or(NONE)
+        self.rows.len().checked_sub(1).unwrap_or(NONE)
     }
 
-    pub(crate) fn get(&self, row: u32) -> Option<CertificateRow> {
-        self.rows.get(row as usize).copied()
-    }
-
-    /// The rows of a device from its newest back.
-    pub(crate) fn of_device(&self, newest: u32) -> impl Iterator<Item = CertificateRow> {
-        std::iter::successors(self.get(newest), |row| self.get(row.previous))
-    }
-
-    /// Rows from one on, with their numbers.
-    pub(crate) fn from(&self, row: u32) -> impl Iterator<Item = (u32, CertificateRow)> {
-        let rows = self.rows.get(row as usize..).unwrap_or_default();
-        (row..).zip(rows.iter().copied())
-    }
-
-    /// A certificate is used, or superseded without being due.
-    pub(super) fn set_status(&mut self, row: u32, status: CertificateStatus, changed: u32) {
-        if let Some(facts) = self.rows.get_mut(row as usize)
-            && ![status, CertificateStatus::Revoked].contains(&facts.without_hold())
+    pub(crate) fn get(&self, row: u32) -> Result<Option<CertificateRow>> {
+        if row < self.rows.recent_first()
+            && let Some(changed) = self.changed.get(&row)
         {
-            facts.set_without_hold(status);
-            facts.changed = changed;
+            return Ok(Some(*changed));
         }
+        self.rows.get(row)
     }
 
-    /// Supersedes the live operational certificates of a device, from `newest` back, except for `but`. The
-    /// one that was in use is due at `ends`.
-    pub(super) fn supersede(&mut self, newest: u32, but: Option<u32>, changed: u32, ends: Option<u64>) {
-        let mut row = newest;
-        while let Some(facts) = self.rows.get_mut(row as usize) {
-            let (this, was) = (row, facts.without_hold());
-            row = facts.previous;
-            if !facts.is_live() || facts.is_held() || facts.kind() != Kind::Operational || but == Some(this) {
-                continue;
+    /// The rows of a device from its newest back, with their numbers.
+    pub(crate) fn of_device(&self, newest: u32) -> impl Iterator<Item = Result<(u32, CertificateRow)>> {
+        let mut next = newest;
+        std::iter::from_fn(move || match self.get(next) {
+            Ok(row) => row.map(|row| {
+                let number = std::mem::replace(&mut next, row.previous);
+                Ok((number, row))
+            }),
+            Err(error) => {
+                next = NONE;
+                Some(Err(error))
             }
-            facts.set_without_hold(CertificateStatus::Superseded);
-            facts.changed = changed;
-            if let (CertificateStatus::InUse, Some(ends)) = (was, ends) {
-                self.due.insert((ends, this));
-                self.ends.insert(this, ends);
-            }
-        }
+        })
     }
 
-    pub(super) fn revoke(&mut self, row: u32, changed: u32) {
-        let Some(facts) = self.rows.get_mut(row as usize) else { return };
-        if facts.without_hold() == CertificateStatus::Revoked {
-            return;
+    /// Rows from one on, as many as are read in one piece, with their numbers: none behind the end.
+    pub(crate) fn piece(&self, row: u32) -> Result<Vec<(u32, CertificateRow)>> {
+        let rows = (row..).zip(self.rows.piece(row)?);
+        Ok(rows
+            .map(|(number, row)| match self.changed.get(&number) {
+                Some(changed) if number < self.rows.recent_first() => (number, *changed),
+                _ => (number, row),
+            })
+            .collect())
+    }
+
+    /// Changes a row unless it is revoked; returns what it was and what it is if it changed.
+    fn change(
+        &mut self,
+        row: u32,
+        entry: u32,
+        change: impl FnOnce(&mut CertificateRow),
+    ) -> Result<Option<(CertificateRow, CertificateRow)>> {
+        let Some(was) = self.get(row)? else { return Ok(None) };
+        let mut is = was;
+        if was.without_hold() != CertificateStatus::Revoked {
+            change(&mut is);
         }
-        let was_held = facts.is_held();
-        facts.set_without_hold(CertificateStatus::Revoked);
-        facts.set_held(false);
-        facts.changed = changed;
-        let facts = *facts;
+        if is == was {
+            return Ok(None);
+        }
+        is.changed = entry;
+        match self.rows.recent_mut(row) {
+            Some(recent) => *recent = is,
+            None => drop(self.changed.insert(row, is)),
+        }
+        Ok(Some((was, is)))
+    }
+
+    /// A certificate is used.
+    pub(super) fn use_it(&mut self, row: u32, entry: u32) -> Result<()> {
+        self.change(row, entry, |facts| facts.set_without_hold(CertificateStatus::InUse)).map(drop)
+    }
+
+    /// Supersedes the live operational certificates among these, except for `but`. The one that was in use is
+    /// due at `ends`.
+    pub(super) fn supersede(
+        &mut self,
+        live: impl IntoIterator<Item = u32>,
+        but: Option<u32>,
+        entry: u32,
+        ends: Option<u64>,
+    ) -> Result<()> {
+        for row in live.into_iter().filter(|row| Some(*row) != but) {
+            let superseded = self.change(row, entry, |facts| {
+                if facts.is_live() && !facts.is_held() && facts.kind() == Kind::Operational {
+                    facts.set_without_hold(CertificateStatus::Superseded);
+                }
+            })?;
+            if let (Some((was, _)), Some(ends)) = (superseded, ends)
+                && was.without_hold() == CertificateStatus::InUse
+            {
+                self.due.insert((ends, row));
+                self.ends.insert(row, ends);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn revoke(&mut self, row: u32, entry: u32) -> Result<()> {
+        let revoked = self.change(row, entry, |facts| {
+            facts.set_without_hold(CertificateStatus::Revoked);
+            facts.set_held(false);
+        })?;
+        let Some((was, is)) = revoked else { return Ok(()) };
         if let Some(ends) = self.ends.remove(&row) {
             self.due.remove(&(ends, row));
         }
-        self.in_shard(facts, changed, |count| count + u32::from(!was_held));
+        self.in_shard(is, entry, |count| count + u32::from(!was.is_held()));
+        Ok(())
     }
 
-    pub(super) fn set_held(&mut self, row: u32, held: bool, changed: u32) {
-        let Some(facts) = self.rows.get_mut(row as usize) else { return };
-        if facts.without_hold() == CertificateStatus::Revoked || facts.is_held() == held {
-            return;
+    pub(super) fn set_held(&mut self, row: u32, held: bool, entry: u32) -> Result<()> {
+        if let Some((_, is)) = self.change(row, entry, |facts| facts.set_held(held))? {
+            self.in_shard(is, entry, |count| if held { count + 1 } else { count.saturating_sub(1) });
         }
-        facts.set_held(held);
-        facts.changed = changed;
-        let facts = *facts;
-        self.in_shard(facts, changed, |count| if held { count + 1 } else { count.saturating_sub(1) });
+        Ok(())
     }
 
     fn in_shard(&mut self, facts: CertificateRow, changed: u32, count: impl FnOnce(u32) -> u32) {
@@ -172,18 +231,29 @@ impl Certificates {
     }
 
     pub(super) fn log(&mut self, entry: u32) {
+        self.last_change = entry;
         self.changes.push(entry);
     }
 
     /// The last entry that revoked, held or released; 0: none did.
     pub(crate) fn last_change(&self) -> EntryNumber {
-        EntryNumber(self.changes.last().map_or(0, |entry| u64::from(*entry)))
+        EntryNumber(u64::from(self.last_change))
     }
 
-    /// Entries that revoked, held or released, from `first` on.
-    pub(crate) fn changes_from(&self, first: EntryNumber) -> &[u32] {
-        let start = self.changes.partition_point(|entry| u64::from(*entry) < first.0);
-        self.changes.get(start..).unwrap_or_default()
+    /// Entries that revoked, held or released, from `first` on: at most so many.
+    pub(crate) fn changes_from(&self, first: EntryNumber, limit: usize) -> Result<Vec<u32>> {
+        let mut next = self.changes.partition_point(|entry| u64::from(entry) < first.0)?;
+        let mut changes = Vec::new();
+        while changes.len() < limit {
+            let piece = self.changes.piece(next)?;
+            if piece.is_empty() {
+                break;
+            }
+            next += piece.len() as u32;
+            changes.extend(piece);
+        }
+        changes.truncate(limit);
+        Ok(changes)
     }
 
     pub(crate) fn shard(&self, issuer: IssuerName, shard: u32) -> Option<ShardRow> {
@@ -200,10 +270,27 @@ impl Certificates {
         self.issued.get(issuer_place(issuer)).copied().unwrap_or_default()
     }
 
-    /// Superseded certificates that are to be revoked before this millisecond, soonest first.
-    pub(crate) fn due(&self, before_ms: u64) -> impl Iterator<Item = u32> {
-        let due = self.due.range(..(before_ms, 0)).map(|(_, row)| *row);
-        due.filter(|row| self.get(*row).is_some_and(|facts| !facts.is_held()))
+    /// Superseded certificates that are to be revoked before this millisecond, soonest first: at most so
+    /// many.
+    pub(crate) fn due(&self, before_ms: u64, limit: usize) -> Result<Vec<CertificateRow>> {
+        let mut due = Vec::new();
+        for (_, row) in self.due.range(..(before_ms, 0)) {
+            if due.len() >= limit {
+                break;
+            }
+            due.extend(self.get(*row)?.filter(|facts| !facts.is_held()));
+        }
+        Ok(due)
+    }
+
+    /// All that are to be revoked, and when.
+    pub(super) fn all_due(&self) -> Vec<(u64, u32)> {
+        self.due.iter().copied().collect()
+    }
+
+    /// Certificates that have a last second before one, from one on, soonest first: at most so many.
+    pub(crate) fn expiring(&self, from: Expiry, before_s: u64, limit: usize) -> Result<Vec<Expiry>> {
+        self.expiries.page(from, before_s, limit)
     }
 
     pub(super) fn ends(&self, row: u32) -> Option<u64> {
@@ -211,14 +298,28 @@ impl Certificates {
     }
 }
 
-impl CertificateRow {
-    pub(crate) fn status(self) -> CertificateStatus {
-        if self.is_held() { CertificateStatus::Held } else { self.without_hold() }
+impl Record for CertificateRow {
+    fn pack(records: &[Self], to: &mut Vec<u8>) {
+        numbers::pack::<5, 1>(records.iter().map(|row| row.fields()), to);
     }
 
-    /// Whether it is not the first of its device.
-    pub(crate) fn has_previous(self) -> bool {
-        self.previous != NONE
+    fn unpack(bytes: &[u8]) -> impl Iterator<Item = Option<Self>> {
+        numbers::unpack::<5, 1>(bytes).map(|fields| fields.map(Self::of))
+    }
+}
+
+impl CertificateRow {
+    /// The keyed hash first: it cannot be packed.
+    pub(super) fn fields(self) -> [u32; 5] {
+        [self.check, self.entry, self.previous, self.changed, self.word]
+    }
+
+    pub(super) fn of([check, entry, previous, changed, word]: [u32; 5]) -> Self {
+        Self { check, entry, previous, changed, word }
+    }
+
+    pub(crate) fn status(self) -> CertificateStatus {
+        if self.is_held() { CertificateStatus::Held } else { self.without_hold() }
     }
 
     /// What a release would make it.
@@ -284,6 +385,9 @@ pub(crate) fn issuer_place(issuer: IssuerName) -> usize {
 }
 
 pub(super) const NONE: u32 = u32::MAX;
+
+/// The second of [`identity::no_well_defined_expiration`]: whoever has it never expires.
+const NEVER_S: u64 = 253_402_300_799;
 
 const STATUS_MASK: u32 = 0b11;
 const HELD_BIT: u32 = 1 << 2;

@@ -11,19 +11,20 @@ pub(crate) struct Jobs {
     pub(crate) alarms: Vec<AlarmFacts>,
     /// Keyed hashes of what makes alarms the same.
     pairs: HashSet<u64>,
+    key: RandomState,
     pub(crate) jobs: BTreeMap<JobId, JobFacts>,
     /// Oldest first.
     pub(crate) rotations: Vec<RotationFacts>,
 }
 
 impl Jobs {
-    pub(super) fn raise(&mut self, pair: &AlarmPair, facts: AlarmFacts, key: &RandomState) {
-        self.pairs.insert(key.hash_one(pair));
+    pub(super) fn raise(&mut self, pair: &AlarmPair, facts: AlarmFacts) {
+        self.pairs.insert(self.key.hash_one(pair));
         self.alarms.push(facts);
     }
 
-    pub(super) fn knows(&self, pair: &AlarmPair, key: &RandomState) -> bool {
-        self.pairs.contains(&key.hash_one(pair))
+    pub(super) fn knows(&self, pair: &AlarmPair) -> bool {
+        self.pairs.contains(&self.key.hash_one(pair))
     }
 
     pub(super) fn begin(&mut self, facts: JobFacts) {

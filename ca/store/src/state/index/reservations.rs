@@ -11,7 +11,7 @@ use ledger::{
 };
 use ledger_log::format::DeviceName;
 
-use super::Index;
+use super::administration::Administration;
 
 #[derive(Default)]
 pub(crate) struct Reservations {
@@ -110,7 +110,7 @@ impl Reservations {
     }
 }
 
-impl Index {
+impl Administration {
     pub(super) fn change_reservations(&mut self, entry: EntryNumber, change: ReservationChange<'_>) {
         match change {
             ReservationChange::Made { facts, serials, passed } => self.reserve(*facts, serials, passed),
@@ -188,14 +188,14 @@ impl Index {
         self.count(work_order, WorkOrderCounts::count_refused_after_deferral);
     }
 
-    /// A unit has a birth certificate: it is neither out nor free. Every birth of the ledger passes here at a
-    /// start; without reservations it costs nothing.
-    pub(super) fn take_reserved(&mut self, name: DeviceName<'_>, work_order: WorkOrderId) {
+    /// A unit has a birth certificate: it is neither out nor free. Returns whether it was out or returned.
+    /// Every birth of the ledger passes here; without reservations it costs nothing.
+    pub(super) fn take_reserved(&mut self, name: DeviceName<'_>, work_order: WorkOrderId) -> bool {
         if self.reservations.searches.is_empty() {
-            return;
+            return false;
         }
-        let (Ok(product), Ok(serial)) = (name.product.parse(), name.serial.parse()) else { return };
-        self.take_out(&DeviceId { product, serial }, work_order, |known| known.issued += 1);
+        let (Ok(product), Ok(serial)) = (name.product.parse(), name.serial.parse()) else { return false };
+        self.take_out(&DeviceId { product, serial }, work_order, |known| known.issued += 1)
     }
 
     /// The serial number of a unit is given up: it is neither out nor free.
@@ -210,15 +210,18 @@ impl Index {
         device: &DeviceId,
         work_order: WorkOrderId,
         count: impl FnOnce(&mut ReservationFacts),
-    ) {
+    ) -> bool {
+        let mut taken = false;
         if let Some(unit) = self.reservations.units.remove(device) {
             self.reservations.take_home(unit.reservation, std::slice::from_ref(&device.serial));
             self.reservations.change(unit.reservation, count);
             self.count(work_order, |counts| counts.count_home(1));
+            taken = true;
         }
         if let Some(search) = self.reservations.searches.get_mut(&work_order) {
-            search.returned.remove(&device.serial);
+            taken |= search.returned.remove(&device.serial);
         }
+        taken
     }
 
     fn devices_of_order(&self, work_order: WorkOrderId, serials: &[DeviceSerial]) -> Vec<DeviceId> {

@@ -9,13 +9,13 @@ use identity::{
 };
 use ledger::{
     AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Entry, EntryNumber, Event, HoldFacts,
-    Holder, JobFacts, JobId, PrincipalFacts, ProductFacts, RequestFacts, ReservationFacts, ReservationId,
+    JobFacts, JobId, PrincipalFacts, ProductFacts, RequestFacts, ReservationFacts, ReservationId,
     ReservedUnit, Trace, View, WorkOrderFacts, WorkOrderId,
 };
 
 use super::super::entries::Entries;
+use super::Index;
 use super::certificates::{CertificateRow, Kind};
-use super::{DeviceRow, Index};
 use crate::{Result, StoreError};
 
 /// The rows of an index, read back from its ledger.
@@ -26,46 +26,41 @@ pub(crate) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn row(&self, row: u32) -> Option<CertificateRow> {
-        self.index.certificates.get(row)
-    }
-
-    /// The device that this row is of; `None`: of another. Of its certificates only those are read that are
-    /// live, and its birth.
-    fn device_of(&self, device: &DeviceId, row: &DeviceRow) -> Result<Option<DeviceFacts>> {
-        let mut live = Vec::new();
-        let (mut operational, mut birth) = (None, None);
-        for certificate in self.index.certificates.of_device(row.newest) {
-            let is_live = certificate.is_live();
-            let is_birth = certificate.kind() == Kind::Birth && birth.is_none();
-            if !is_live && !is_birth {
+    /// The device at this position. Of its certificates only those are read that are live.
+    fn device_at(&self, device: &DeviceId, position: u32) -> Result<Option<DeviceFacts>> {
+        let Some(row) = self.index.devices.row(position) else { return Ok(None) };
+        let (mut live, mut operational) = (Vec::new(), None);
+        for number in self.index.devices.live(position) {
+            let Some(certificate) = self.index.certificates.get(number)? else { return Ok(None) };
+            if !certificate.is_live() {
+                continue;
+            }
+            if number == row.birth {
+                live.push(row.serial_number);
                 continue;
             }
             let entry = self.entries.at(certificate.entry)?;
-            if entry.event.holder() != Some(Holder::Principal(Principal::Device(device.clone()))) {
+            let (Event::BirthIssued { device: holder, certificate: signed, .. }
+            | Event::OperationalIssued { device: holder, certificate: signed, .. }) = &entry.event
+            else {
+                return Ok(None);
+            };
+            if holder != device {
                 return Ok(None);
             }
-            let Some(signed) = entry.event.certificate() else { return Ok(None) };
-            let serial_number = signed.serial_number;
-            if is_live {
-                live.push(serial_number);
-            }
+            live.push(signed.serial_number);
             if certificate.kind() == Kind::Operational
                 && certificate.without_hold() == CertificateStatus::InUse
             {
-                operational = Some(serial_number);
-            }
-            if let (true, Event::BirthIssued { work_order, .. }) = (is_birth, &entry.event) {
-                birth = Some((serial_number, *work_order, entry.principal.clone(), entry.at));
+                operational = Some(signed.serial_number);
             }
         }
-        live.reverse();
-        Ok(birth.map(|(birth, work_order, station, born_at)| DeviceFacts {
+        Ok(Some(DeviceFacts {
             id: device.clone(),
-            work_order,
-            station,
-            born_at,
-            birth,
+            work_order: WorkOrderId(row.work_order.into()),
+            station: self.index.callers.at(row.station),
+            born_at: UNIX_EPOCH + Duration::from_millis(row.born_at_ms),
+            birth: row.serial_number,
             live,
             operational,
             flags: row.flags,
@@ -116,10 +111,11 @@ impl Rows<'_> {
     /// The certificate of a row that `sure` recognises.
     fn certificate_where(
         &self,
-        candidates: impl Iterator<Item = u32>,
+        candidates: impl IntoIterator<Item = u32>,
         sure: impl Fn(&Entry) -> bool,
     ) -> Result<Option<CertificateFacts>> {
-        for (number, row) in candidates.filter_map(|row| Some((row, self.row(row)?))) {
+        for number in candidates {
+            let Some(row) = self.index.certificates.get(number)? else { continue };
             let entry = self.entries.at(row.entry)?;
             if sure(&entry) {
                 return self.facts(&entry, number, row);
@@ -133,9 +129,7 @@ impl View for Rows<'_> {
     type Fault = StoreError;
 
     fn request(&self, principal: Option<&Principal>, request: &RequestId) -> Result<Option<RequestFacts>> {
-        for number in
-            self.index.requests.find(self.index.hash((ledger_log::format::Caller::from(principal), request)))
-        {
+        for number in self.index.requests.find(self.index.key.request(principal.into(), request))? {
             let entry = self.entries.at(number)?;
             if entry.principal.as_ref() == principal && entry.request.as_ref() == Some(request) {
                 let certificate = entry.event.certificate().map(|certificate| certificate.serial_number);
@@ -146,15 +140,8 @@ impl View for Rows<'_> {
     }
 
     fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>> {
-        for position in self.index.devices.find(self.index.hash(ledger_log::format::DeviceName::from(device)))
-        {
-            if let Some(row) = self.index.device_rows.get(position as usize)
-                && let Some(facts) = self.device_of(device, row)?
-            {
-                return Ok(Some(facts));
-            }
-        }
-        Ok(None)
+        let position = self.index.device_row(device.into());
+        position.map_or(Ok(None), |position| self.device_at(device, position))
     }
 
     fn is_born(&self, device: &DeviceId) -> Result<bool> {
@@ -163,7 +150,7 @@ impl View for Rows<'_> {
 
     fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>> {
         let mut certificates = Vec::new();
-        for number in self.index.entries_of(device).into_iter().rev() {
+        for number in self.index.entries_of(device)?.into_iter().rev() {
             let entry = self.entries.at(number)?;
             certificates.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
         }
@@ -171,77 +158,70 @@ impl View for Rows<'_> {
     }
 
     fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>> {
-        let hash = self.index.hash(serial_number);
-        let candidates = self.index.serial_numbers.find(hash);
-        self.certificate_where(
-            candidates.filter(|row| self.row(*row).is_some_and(|row| row.check == hash.check())),
-            |entry| {
-                entry
-                    .event
-                    .certificate()
-                    .is_some_and(|certificate| certificate.serial_number == *serial_number)
-            },
-        )
+        let row = self.index.certificate_row(serial_number)?;
+        self.certificate_where(row, |entry| {
+            entry.event.certificate().is_some_and(|certificate| certificate.serial_number == *serial_number)
+        })
     }
 
     fn certificate_status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>> {
-        Ok(self.index.certificate_status(serial_number))
+        self.index.certificate_status(serial_number)
     }
 
     fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>> {
-        self.certificate_where(self.index.keys.find(self.index.hash(key)), |entry| {
+        self.certificate_where(self.index.keys.find(self.index.key.key(key))?, |entry| {
             entry.event.certificate().is_some_and(|certificate| certificate.key == *key)
         })
     }
 
     fn trace(&self, trace: &Trace<'_>) -> Result<Option<CertificateFacts>> {
-        self.certificate_where(self.index.traces.find(self.index.trace_hash(trace)), |entry| {
+        self.certificate_where(self.index.traces.find(self.index.key.trace(trace))?, |entry| {
             matches!(&entry.event, Event::BirthIssued { device, traces, .. } if trace.is_of(device, traces))
         })
     }
 
     fn product(&self, product: &Product) -> Result<Option<ProductFacts>> {
-        Ok(self.index.products.get(product).cloned())
+        Ok(self.index.administration.products.get(product).cloned())
     }
 
     fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>> {
-        Ok(self.index.work_order(work_order).cloned())
+        Ok(self.index.administration.work_order(work_order).cloned())
     }
 
     fn work_orders(&self) -> Result<u64> {
-        Ok(self.index.work_orders.len() as u64)
+        Ok(self.index.administration.orders())
     }
 
     fn incomplete_orders(&self) -> Result<Vec<WorkOrderId>> {
-        Ok(self.index.incomplete_orders.iter().copied().collect())
+        Ok(self.index.administration.incomplete_orders.iter().copied().collect())
     }
 
     fn given_up(&self, device: &DeviceId) -> Result<Option<EntryNumber>> {
-        Ok(self.index.reservations.given_up(device))
+        Ok(self.index.administration.reservations.given_up(device))
     }
 
     fn reservation(&self, reservation: ReservationId) -> Result<Option<ReservationFacts>> {
-        Ok(self.index.reservations.get(reservation).cloned())
+        Ok(self.index.administration.reservations.get(reservation).cloned())
     }
 
     fn reservations(&self) -> Result<u64> {
-        Ok(self.index.reservations.count())
+        Ok(self.index.administration.reservations.count())
     }
 
     fn reserved_unit(&self, device: &DeviceId) -> Result<Option<ReservedUnit>> {
-        Ok(self.index.reservations.unit(device))
+        Ok(self.index.administration.reservations.unit(device))
     }
 
     fn units_out(&self, reservation: ReservationId) -> Result<Vec<DeviceSerial>> {
-        Ok(self.index.reservations.units_out(reservation))
+        Ok(self.index.administration.reservations.units_out(reservation))
     }
 
     fn units_out_for(&self, station: &PrincipalName) -> Result<u64> {
-        Ok(self.index.reservations.units_out_for(station))
+        Ok(self.index.administration.reservations.units_out_for(station))
     }
 
     fn passed(&self, work_order: WorkOrderId) -> Result<Option<DeviceSerial>> {
-        Ok(self.index.reservations.passed(work_order))
+        Ok(self.index.administration.reservations.passed(work_order))
     }
 
     fn returned(
@@ -249,41 +229,48 @@ impl View for Rows<'_> {
         work_order: WorkOrderId,
         after: Option<&DeviceSerial>,
     ) -> Result<Option<DeviceSerial>> {
-        Ok(self.index.reservations.returned(work_order, after))
+        Ok(self.index.administration.reservations.returned(work_order, after))
     }
 
     fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>> {
-        Ok(self.index.principals.get(&(role, name.clone())).cloned())
+        Ok(self.index.administration.principals.get(&(role, name.clone())).cloned())
     }
 
     fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>> {
-        let principals = self.index.principals.keys().filter(|(of, _)| *of == role);
+        let principals = self.index.administration.principals.keys().filter(|(of, _)| *of == role);
         Ok(principals.map(|(_, name)| name.clone()).collect())
     }
 
     fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>> {
-        self.certificate_where(self.index.issuers.get(&issuer).copied().into_iter(), |_| true)
+        self.certificate_where(self.index.issuers.get(&issuer).copied(), |_| true)
     }
 
     fn alarm(&self, pair: &AlarmPair) -> Result<bool> {
-        Ok(self.index.jobs.knows(pair, &self.index.key))
+        Ok(self.index.administration.jobs.knows(pair))
     }
 
     fn alarms_since(&self, since: SystemTime, enough: usize) -> Result<usize> {
-        let alarms = self.index.jobs.alarms.iter().rev().take(enough);
+        let alarms = self.index.administration.jobs.alarms.iter().rev().take(enough);
         Ok(alarms.take_while(|alarm| alarm.at >= since).count())
     }
 
     fn job(&self, job: JobId) -> Result<Option<JobFacts>> {
-        Ok(self.index.jobs.jobs.get(&job).cloned())
+        Ok(self.index.administration.jobs.jobs.get(&job).cloned())
     }
 
     fn jobs(&self) -> Result<u64> {
-        Ok(self.index.jobs.jobs.len() as u64)
+        Ok(self.index.administration.jobs.jobs.len() as u64)
     }
 
     fn rotations(&self, now: SystemTime) -> Result<usize> {
-        Ok(self.index.jobs.rotations.iter().filter(|rotation| rotation.terms.until > now).count())
+        Ok(self
+            .index
+            .administration
+            .jobs
+            .rotations
+            .iter()
+            .filter(|rotation| rotation.terms.until > now)
+            .count())
     }
 }
 

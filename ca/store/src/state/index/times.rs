@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ledger::EntryNumber;
 
 /// What is known of the times of all entries. Its size follows how often the clock was set back.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Times {
     /// The last entry.
     last: u64,
@@ -30,6 +30,20 @@ pub(crate) struct Run {
 }
 
 impl Times {
+    /// As a checkpoint keeps them.
+    pub(super) fn to_numbers(&self) -> Vec<u64> {
+        let steps = self.steps.iter().flat_map(|(before, after_s)| [*before, *after_s]);
+        [self.last, self.last_ms, self.latest_s].into_iter().chain(steps).collect()
+    }
+
+    /// Reads what [`Self::to_numbers`] gave.
+    pub(super) fn of(numbers: &[u64]) -> Option<Self> {
+        let ([last, last_ms, latest_s], steps) = numbers.split_first_chunk::<3>()?;
+        let (steps, []) = steps.as_chunks::<2>() else { return None };
+        let steps = steps.iter().map(|[before, after_s]| (*before, *after_s)).collect();
+        Some(Self { last: *last, last_ms: *last_ms, latest_s: *latest_s, steps })
+    }
+
     pub(super) fn enter(&mut self, number: EntryNumber, at_ms: u64) {
         let at_s = at_ms / 1000;
         if at_s.saturating_add(STEP_SECONDS) < self.latest_s {
