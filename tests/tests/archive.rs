@@ -54,6 +54,10 @@ async fn archived_entries_are_read_by_the_ca_and_verified_without_it() {
     assert_eq!(asked_again(&authority, &requests).await, issued);
     assert!(authority.stop().success());
 
+    // The ledger is proven with its archives.
+    let proven = json_lines(&run_ca(&authority, &["ledger", "verify", "--json"]), 0).remove(0);
+    assert!(proven["entries"].as_str().unwrap().parse::<usize>().unwrap() > UNITS, "{proven}");
+
     // Another disk.
     let moved = directory.path().join("moved");
     fs::rename(&archive, &moved).unwrap();
@@ -62,8 +66,11 @@ async fn archived_entries_are_read_by_the_ca_and_verified_without_it() {
     let said = String::from_utf8_lossy(&refused.stderr);
     let first = archive.join("00000000000000000001.archive");
     assert!(said.contains(path(&first)) && said.contains("archive-dir"), "{said}");
+    let unproven = run_ca(&authority, &["ledger", "verify"]);
+    assert!(String::from_utf8_lossy(&unproven.stderr).contains(path(&first)), "{unproven:?}");
     let setting = format!("[log]\narchive-dir = '{}'", moved.display());
     configure(&authority, "[log]", &setting);
+    assert_eq!(json_lines(&run_ca(&authority, &["ledger", "verify", "--json"]), 0), [proven]);
     authority.serve();
     assert_eq!(asked_again(&authority, &requests).await, issued);
 
