@@ -199,6 +199,9 @@ pub(super) const BLOCK_BYTES_MAX: u32 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn header() -> Header {
@@ -227,6 +230,22 @@ mod tests {
         let (length, crc) = index_of(footer, 10_000)?;
         assert_eq!((length, crc), (index_bytes.len(), crc32c::crc32c(index_bytes)));
         index(header(), 134, index_bytes)
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_or_allocate_more_than_they_are(bytes in vec(any::<u8>(), 0..400), end: u64) {
+            if let Some(header) = bytes.first_chunk() {
+                Header::read(header).ok();
+            }
+            if let Some(footer) = bytes.last_chunk()
+                && let Ok((length, _)) = index_of(footer, bytes.len() as u64)
+            {
+                prop_assert!(length <= bytes.len());
+            }
+            let blocks = index(header(), end, &bytes).unwrap_or_default();
+            prop_assert!(blocks.len() * INDEX_ROW_BYTES <= bytes.len());
+        }
     }
 
     #[test]
