@@ -3,13 +3,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use ::files::{OWNER_ONLY, replace_with, sync_directory};
 use ledger::EntryNumber;
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::geteuid;
 
 use super::manifest::{ARCHIVED_FILE, MANIFEST_FILE, Manifest, file_name, text};
 use super::segment::{SEGMENT_HEADER_BYTES, io_error};
@@ -58,8 +59,9 @@ impl Mover {
     /// it is missing.
     ///
     /// # Errors
-    /// When another process moves segments, a manifest cannot be read, or the disk refuses.
+    /// When the ledger belongs to another user, another process moves segments, a manifest cannot be read, or the disk refuses.
     pub fn begin(ledger: &Path, to: &Path, settings: ArchiveSettings) -> Result<Self, LogError> {
+        refuse_others(ledger).map_err(|error| io_error("archive", ledger, error))?;
         let lock = lock(ledger).map_err(|error| io_error("lock the archive of", ledger, error))?;
         fs::create_dir_all(to).map_err(|error| io_error("create", to, error))?;
         let to = to.canonicalize().map_err(|error| io_error("look at", to, error))?;
@@ -224,6 +226,16 @@ fn first_recorded_at(segment: &SealedSegment) -> Result<Option<SystemTime>, LogE
     let bytes = bytes().map_err(|error| io_error("read", &segment.path, error))?;
     let frame = bytes.get(SEGMENT_HEADER_BYTES..).and_then(frame::read);
     Ok(frame.and_then(|frame| format::recorded_at(frame.payload)))
+}
+
+/// Files that another user makes here, root for example, could not be read by the CA at its next start.
+fn refuse_others(ledger: &Path) -> io::Result<()> {
+    let (owner, we) = (ledger.metadata()?.uid(), geteuid().as_raw());
+    if owner == we {
+        return Ok(());
+    }
+    let why = format!("it belongs to user {owner}, and this is run by user {we}; run it as the CA's user");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 
 fn lock(ledger: &Path) -> io::Result<File> {

@@ -225,6 +225,17 @@ async fn an_archive_of_another_ledger_is_not_written_over() {
 }
 
 #[tokio::test]
+async fn a_ledger_of_another_user_is_left_alone() {
+    let site = Site::new(500).await;
+    // Only root can give files away.
+    if std::os::unix::fs::chown(site.ledger(), Some(12_345), None).is_ok() {
+        let refused = Mover::begin(&site.ledger(), &site.archive(), SETTINGS).err().unwrap();
+        assert!(format!("{refused:?}").contains("user 12345"), "{refused:?}");
+        assert!(!site.archive().exists());
+    }
+}
+
+#[tokio::test]
 async fn two_processes_do_not_move_segments_at_the_same_time() {
     let site = Site::new(500).await;
     let _first = site.mover();
