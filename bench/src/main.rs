@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 #![allow(clippy::indexing_slicing, reason = "of JSON objects that were made a line before")]
 
+mod archive;
 mod closing;
 mod cores;
 mod crl;
@@ -61,6 +62,8 @@ enum Bench {
     /// The link without a station; `line` starts it.
     #[command(hide = true)]
     BareLink(line::BareLink),
+    /// Archives of a ledger of real certificates: size, and time to read.
+    Archive(archive::Archive),
     /// The ledger over years of renewals: what grows with them.
     Years(years::Years),
     /// The store alone: rate, size, memory, projection, restarts.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Bench::Line(line) => line.run(),
         Bench::Closing(closing) => closing.run(),
         Bench::BareLink(link) => link.run(),
+        Bench::Archive(archive) => archive.run(),
         Bench::Years(years) => years.run(),
         Bench::Store(store) => store.run(),
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -82,6 +82,12 @@ impl Server {
         }
         let counted = threads.values().filter(|(name, _)| counts(name.trim_end()));
         Ok(counted.map(|(_, on_core)| on_core).sum::<u64>() as f64 / 1e3)
+    }
+
+    /// Kills the CA, and returns the directory of its ledger, which is there until this is dropped.
+    pub(crate) fn kill(&mut self) -> PathBuf {
+        self.authority.kill();
+        self.authority.directory().join("store/ledger")
     }
 
     /// The peak of resident memory.

@@ -238,7 +238,11 @@ impl Store {
     }
 
     fn settings(&self) -> StoreSettings {
-        let log = LogSettings::Files { segment_bytes: SEGMENT_BYTES_DEFAULT, preallocate: self.preallocate };
+        let log = LogSettings::Files {
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            preallocate: self.preallocate,
+            archive_dir: None,
+        };
         StoreSettings { log, ..StoreSettings::new(self.dir.clone()) }
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! Each year and each restart is a process of its own, so that peak memory and restarts are real. Figures are
 //! told for each year, because what grows shows there. The rate is held against one thread that only appends
-//! and syncs as many bytes in batches as large.
+//! and syncs as many bytes in batches as large, and with `--bare` against the index's rows in a bare LSM store.
+
+mod bare;
 
 use std::fs;
 use std::io::Write;
@@ -26,6 +28,7 @@ use prost::bytes::Bytes;
 use serde_json::{Value, json};
 use store::{Ledger as _, LogSettings, LogStore, SEGMENT_BYTES_DEFAULT, StoreSettings};
 
+use crate::cores::process_cpu;
 use crate::steps::{self, End};
 use crate::store::births::{CERTIFICATE_BYTES, birth, create_order, station, traces_of};
 use crate::store::{bytes_below, peak_mib, rounded, status_mib};
@@ -47,6 +50,9 @@ pub(crate) struct Years {
     /// Directory for the store; a subdirectory is made and removed at the end.
     #[arg(long, default_value = ".")]
     dir: PathBuf,
+    /// Then put the rows of the index into a bare LSM store, with the ledger's bytes appended and synced before.
+    #[arg(long)]
+    bare: bool,
     /// One JSON object on the last line.
     #[arg(long)]
     json: bool,
@@ -56,17 +62,22 @@ pub(crate) struct Years {
     /// The year of the step, from 0.
     #[arg(long, hide = true, default_value_t = 0)]
     year: u64,
+    /// The size of an entry in the bare store's ledger.
+    #[arg(long, hide = true, default_value_t = 0)]
+    entry_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Step {
     Year,
     Restart,
+    Bare,
+    BareRestart,
 }
 
 impl Step {
     fn end(self) -> End {
-        if self == Self::Restart { End::Killed } else { End::ByItself }
+        if self == Self::Year { End::ByItself } else { End::Killed }
     }
 }
 
@@ -78,6 +89,8 @@ impl Years {
             match step {
                 Step::Year => self.pass_a_year().await,
                 Step::Restart => self.restart().await,
+                Step::Bare => self.pass_a_bare_year(),
+                Step::BareRestart => self.restart_bare(),
             }
         })?;
         steps::tell(&figures, step.end())
@@ -88,10 +101,10 @@ impl Years {
         let directory = tempfile::tempdir_in(&self.dir)?;
         let mut years = Vec::new();
         for year in 0..self.years {
-            let passed = self.step(directory.path(), Step::Year, year)?;
-            let ready = self.step(directory.path(), Step::Restart, year + 1)?;
-            let ready_killed = self.step(directory.path(), Step::Restart, year + 1)?;
-            let certificates = self.devices * (2 + self.renewals * (year + 1));
+            let passed = self.step(directory.path(), Step::Year, year, 0)?;
+            let ready = self.step(directory.path(), Step::Restart, year + 1, 0)?;
+            let ready_killed = self.step(directory.path(), Step::Restart, year + 1, 0)?;
+            let certificates = self.certificates_after(year + 1);
             let bytes = |below: &str| bytes_below(&directory.path().join(below)).unwrap_or(0) as f64;
             let all = bytes_below(directory.path())? as f64;
             let a_certificate = |bytes: f64| rounded(bytes / certificates as f64, 1);
@@ -101,6 +114,7 @@ impl Years {
                 "certificates": certificates,
                 "rate_per_s": passed["rate_per_s"],
                 "limit_per_s": passed["limit_per_s"],
+                "cpu_us_per_entry": passed["cpu_us_per_entry"],
                 "commit_p99_ms": passed["p99_ms"],
                 "peak_mib": passed["peak_mib"],
                 "rss_mib": figure(&ready_killed, "rss_mib").max(figure(&passed, "rss_mib")),
@@ -110,11 +124,17 @@ impl Years {
                 "projection_bytes_per_certificate": a_certificate(bytes("projection")),
                 "ledger_bytes_per_certificate": a_certificate(bytes("ledger")),
                 "bytes_per_certificate": a_certificate(all),
+                "entry_bytes": passed["entry_bytes"],
             });
             eprintln!("year {} of {}: {row}", year + 1, self.years);
             years.push(row);
         }
-        print_table(&years);
+        drop(directory);
+        print_table(&years, COLUMNS);
+        if self.bare {
+            self.compare_bare(tempfile::tempdir_in(&self.dir)?.path(), &mut years)?;
+            print_table(&years, bare::COLUMNS);
+        }
         if self.json {
             let last = years.last().context("a year has passed")?;
             let all = |key: &'static str| years.iter().filter_map(move |year| year[key].as_f64());
@@ -132,6 +152,10 @@ impl Years {
                 "rate_per_s_min": all("rate_per_s").fold(f64::INFINITY, f64::min),
                 "limit_per_s_min": all("limit_per_s").fold(f64::INFINITY, f64::min),
                 "commit_p99_ms": all("commit_p99_ms").fold(0.0, f64::max),
+                "bare_rate_per_s_min": self.bare.then(|| all("bare_rate_per_s").fold(f64::INFINITY, f64::min)),
+                "bare_disk_bytes_per_certificate": last["bare_disk_bytes_per_certificate"],
+                "bare_rss_mib": self.bare.then(|| all("bare_rss_mib").fold(0.0, f64::max)),
+                "bare_ready_killed_s": last["bare_ready_killed_s"],
                 "years": years,
             });
             println!("{figures}");
@@ -139,13 +163,18 @@ impl Years {
         Ok(())
     }
 
+    fn certificates_after(&self, years: u64) -> u64 {
+        self.devices * (2 + self.renewals * years)
+    }
+
     /// Runs one step in a process of its own.
-    fn step(&self, directory: &Path, step: Step, year: u64) -> Result<Value> {
+    fn step(&self, directory: &Path, step: Step, year: u64, entry_bytes: u64) -> Result<Value> {
         let name = step.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         let arguments = |process: &mut Process| {
             process.args(["years", "--step", &name, "--year", &year.to_string()]);
             process.args(["--devices", &self.devices.to_string(), "--renewals", &self.renewals.to_string()]);
             process.args(["--in-flight", &self.in_flight.to_string(), "--dir"]).arg(directory);
+            process.args(["--entry-bytes", &entry_bytes.to_string()]);
         };
         steps::ask(arguments, step.end())
     }
@@ -157,6 +186,8 @@ impl Years {
             _ => LogStore::open(&self.settings(), Arc::clone(&clock) as _)?,
         };
         let fleet = Arc::new(Fleet { store: Arc::new(store), clock, devices: self.devices });
+        let cpu_before = process_cpu();
+        let bytes_before = fleet.store.metrics().log.bytes;
         let mut latencies = Histogram::<u64>::new(3)?;
         let begun = Instant::now();
         if self.year == 0 {
@@ -171,15 +202,19 @@ impl Years {
         }
         let took = begun.elapsed().as_secs_f64();
         let metrics = fleet.store.metrics();
-        let (entries, bytes) = (metrics.entries as f64, metrics.log.bytes as f64);
+        // The log has the years before, too.
+        let (entries, bytes) = (metrics.entries as f64, (metrics.log.bytes - bytes_before) as f64);
         while fleet.store.metrics().projected < metrics.head {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        let cpu = process_cpu() - cpu_before;
         let limit_per_s = append_limit(&self.dir, bytes / metrics.log.batches as f64)? * entries / bytes;
         let figures = json!({
             "rate_per_s": (entries / took).round(),
             "limit_per_s": limit_per_s.round(),
+            "cpu_us_per_entry": rounded(cpu.as_secs_f64() * 1e6 / entries, 1),
             "p99_ms": rounded(latencies.value_at_quantile(0.99) as f64 / 1e3, 2),
+            "entry_bytes": (bytes / entries).round(),
             "rss_mib": status_mib("VmRSS:")?,
             "peak_mib": peak_mib()?,
         });
@@ -198,7 +233,11 @@ impl Years {
     }
 
     fn settings(&self) -> StoreSettings {
-        let log = LogSettings::Files { segment_bytes: SEGMENT_BYTES_DEFAULT, preallocate: false };
+        let log = LogSettings::Files {
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            preallocate: false,
+            archive_dir: None,
+        };
         StoreSettings { log, ..StoreSettings::new(self.dir.clone()) }
     }
 }
@@ -364,29 +403,31 @@ fn append_limit(directory: &Path, batch: f64) -> Result<f64> {
     Ok(bytes as f64 / begun.elapsed().as_secs_f64())
 }
 
-fn print_table(years: &[Value]) {
-    const COLUMNS: [&str; 12] = [
-        "year",
-        "certificates",
-        "rate_per_s",
-        "limit_per_s",
-        "commit_p99_ms",
-        "peak_mib",
-        "rss_mib",
-        "ready_s",
-        "ready_killed_s",
-        "index_disk_bytes_per_certificate",
-        "ledger_bytes_per_certificate",
-        "bytes_per_certificate",
-    ];
+fn print_table<const N: usize>(years: &[Value], columns: [&str; N]) {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::UTF8_FULL_CONDENSED);
-    table.set_header(COLUMNS.map(|column| column.replace('_', " ")));
+    table.set_header(columns.map(|column| column.replace('_', " ")));
     for year in years {
-        table.add_row(COLUMNS.map(|column| year[column].to_string()));
+        table.add_row(columns.map(|column| year[column].to_string()));
     }
     println!("{table}");
 }
+
+const COLUMNS: [&str; 13] = [
+    "year",
+    "certificates",
+    "rate_per_s",
+    "limit_per_s",
+    "cpu_us_per_entry",
+    "commit_p99_ms",
+    "peak_mib",
+    "rss_mib",
+    "ready_s",
+    "ready_killed_s",
+    "index_disk_bytes_per_certificate",
+    "ledger_bytes_per_certificate",
+    "bytes_per_certificate",
+];
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 

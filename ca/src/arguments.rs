@@ -1,5 +1,6 @@
 //! The command line of `touchmark-ca`. Its help is the manual.
 
+mod archive;
 mod document_signer;
 mod init;
 mod ledger;
@@ -9,6 +10,7 @@ mod serving;
 use clap::builder::styling::Styles;
 use clap::{Parser, Subcommand};
 
+pub use archive::{ArchiveCommand, ArchivesOf, CreateArguments, ListArguments, VerifyArchivesArguments};
 pub use document_signer::DocumentSignerArguments;
 pub use init::InitArguments;
 pub use ledger::{LedgerCommand, PublicKeyArguments, VerifyArguments};
@@ -66,6 +68,9 @@ pub enum Command {
     /// stood still for long or its clock was wrong before, confirm it.
     #[command(after_help = offline::CONFIRM_TIME_MORE)]
     ConfirmTime(ConfirmTimeArguments),
+    /// Compress old ledger files into archives, which may lie on another disk, and verify those
+    #[command(subcommand, after_help = ARCHIVE_MORE)]
+    Archive(ArchiveCommand),
     /// Prove that the ledger was not changed
     #[command(subcommand, after_help = ledger::MORE)]
     Ledger(LedgerCommand),
@@ -102,6 +107,7 @@ impl Command {
                 | LedgerCommand::PublicKey(PublicKeyArguments { json, .. }),
             )
             | Self::Wait(WaitArguments { json, .. }) => *json,
+            Self::Archive(command) => command.json(),
             Self::Serve(_) | Self::Completions { .. } => false,
         }
     }
@@ -125,6 +131,13 @@ Errors go to stderr: what happened, because of what, and what to do next.
 Example:
   touchmark-ca init --dir /srv/ca --organization 'Example Devices' --host ca.example.com
   touchmark-ca serve --config /srv/ca/ca.toml";
+
+const ARCHIVE_MORE: &str = "\
+Exit status: see touchmark-ca --help.
+
+Example:
+  touchmark-ca archive create --config /srv/ca/ca.toml --older-than-days 365 --to /mnt/archive
+  touchmark-ca archive verify --dir /mnt/archive";
 
 const COMPLETIONS_MORE: &str = "\
 Exit status: see touchmark-ca --help.

@@ -8,6 +8,7 @@ use publication::{CrlNumberError, RootCrlError};
 use signer::IssuersError;
 use store::{LogError, StoreError};
 
+use crate::archive::ArchiveError;
 use crate::arguments::PROGRAM;
 use crate::config::{ConfigError, Exposure};
 use crate::init::InitError;
@@ -27,6 +28,8 @@ pub enum Failure {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Wait(#[from] WaitError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     #[error(transparent)]
     Verify(#[from] VerifyError),
     #[error("not confirmed; nothing was changed")]
@@ -53,6 +56,7 @@ impl Failure {
             Self::Init(error) => of_init(error),
             Self::Serve(error) => of_serve(error),
             Self::Wait(error) => error.status(),
+            Self::Archive(error) => of_archive(error),
             Self::Verify(error) => of_verify(error),
             Self::NotConfirmed => Status::NotConfirmed,
             Self::Output(_) | Self::Print(_) => Status::Failed,
@@ -99,6 +103,7 @@ impl Failure {
                 return None;
             }
             Self::Wait(error) => return Some(error.next_step()),
+            Self::Archive(error) => archive_step(error)?,
             Self::Verify(error) => verify_step(error)?,
             Self::NotConfirmed => "say --yes when it is meant and nobody can be asked",
         };
@@ -131,6 +136,21 @@ fn init_step(error: &InitError) -> Option<&'static str> {
         }
         InitError::OtherInstallation => "use the issuers and the ledger of one installation",
         _ => return None,
+    })
+}
+
+fn archive_step(error: &ArchiveError) -> Option<&'static str> {
+    Some(match error {
+        ArchiveError::NoDirectory => "say --to DIR, or log.archive-dir in the configuration",
+        ArchiveError::NoManifest { .. } => "name the directory that archive create has made",
+        ArchiveError::Faults { .. } => {
+            "restore them from a backup (docs/operations/archive.md); delete nothing"
+        }
+        ArchiveError::Log(LogError::ArchiveMissing { .. }) => {
+            "put it back, or say in the configuration where it is (log.archive-dir)"
+        }
+        ArchiveError::Log(_) => "see docs/operations/archive.md; no entry was lost by this command",
+        ArchiveError::Told => return None,
     })
 }
 
@@ -189,6 +209,9 @@ fn store_step(error: &store::OpenError) -> Option<&'static str> {
         store::OpenError::TooNew { .. } => "run the version of touchmark-ca that wrote it, or a later one",
         store::OpenError::Log(LogError::Damaged { .. }) => {
             "restore the ledger from a backup (docs/operations/restart-backup-restore.md)"
+        }
+        store::OpenError::Log(LogError::ArchiveMissing { .. }) => {
+            "put the archive back, or say in the configuration where it is (docs/operations/archive.md)"
         }
         store::OpenError::Log(LogError::Io { source, .. }) if source.kind() == ErrorKind::StorageFull => {
             "make room on the disk (docs/operations/full-disk.md)"
@@ -291,7 +314,16 @@ fn of_store(error: &StoreError) -> Status {
 fn of_log(error: &LogError) -> Status {
     match error {
         LogError::Damaged { .. } => Status::Damaged,
-        LogError::Io { .. } => Status::Failed,
+        LogError::ArchiveMissing { .. } | LogError::Io { .. } => Status::Failed,
+    }
+}
+
+fn of_archive(error: &ArchiveError) -> Status {
+    match error {
+        ArchiveError::NoDirectory | ArchiveError::NoManifest { .. } => Status::Unusable,
+        ArchiveError::Faults { .. } => Status::Damaged,
+        ArchiveError::Log(error) => of_log(error),
+        ArchiveError::Told => Status::Failed,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Touchmark's certificate authority.
 
+pub mod archive;
 pub mod arguments;
 pub mod clock;
 pub mod config;

@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ca::archive;
 use ca::arguments::{
-    Arguments, Command, ConfigArguments, ConfirmTimeArguments, CredentialArguments, DocumentSignerArguments,
-    InitArguments, LedgerCommand, PROGRAM, PublicKeyArguments, RestoredArguments, RootCrlArguments,
-    ServeArguments, VerifyArguments, WaitArguments,
+    ArchiveCommand, Arguments, Command, ConfigArguments, ConfirmTimeArguments, CreateArguments,
+    CredentialArguments, DocumentSignerArguments, InitArguments, LedgerCommand, ListArguments, PROGRAM,
+    PublicKeyArguments, RestoredArguments, RootCrlArguments, ServeArguments, VerifyArchivesArguments,
+    VerifyArguments, WaitArguments,
 };
 use ca::clock::CheckedClock;
 use ca::config::{ConfigError, Settings};
@@ -71,6 +75,7 @@ async fn run_command(arguments: Arguments) -> ExitCode {
         Command::DocumentSigner(arguments) => certify_document_signer(arguments).await,
         Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
         Command::ConfirmTime(arguments) => confirm(arguments).await,
+        Command::Archive(command) => archives(command).await,
         Command::Ledger(LedgerCommand::Verify(arguments)) => prove(arguments).await,
         Command::Ledger(LedgerCommand::PublicKey(arguments)) => print_public_key(&arguments),
         Command::CheckConfig(arguments) => check(arguments).await,
@@ -178,6 +183,85 @@ async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
     told(arguments.json, &json!({ "epoch": epoch.to_string() }), &text)
 }
 
+async fn archives(command: ArchiveCommand) -> Result<(), Failure> {
+    let blocking = move || match command {
+        ArchiveCommand::Create(arguments) => create_archives(&arguments),
+        ArchiveCommand::List(arguments) => list_archives(&arguments),
+        ArchiveCommand::Verify(arguments) => verify_archives(&arguments),
+    };
+    tokio::task::spawn_blocking(blocking).await.map_err(|panic| Failure::Print(panic.into()))?
+}
+
+fn create_archives(arguments: &CreateArguments) -> Result<(), Failure> {
+    let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
+    let (mut moved, mut bytes, mut segment_bytes) = (0, 0, 0);
+    let left = archive::create(&settings.store, arguments, SystemClock.now(), |record| {
+        moved += 1;
+        bytes += record.bytes;
+        segment_bytes += record.segment_bytes;
+        let text = format!("{}\n", archive::line(record));
+        told(arguments.json, &archive::object(record), &text).map_err(|_| archive::ArchiveError::Told)
+    })?;
+    if arguments.json {
+        return Ok(());
+    }
+    print(&match moved {
+        0 => format!("Nothing to move: {left} complete ledger files stay as they are\n"),
+        _ => format!(
+            "Moved {moved} ledger files, {segment_bytes} bytes, as {bytes} bytes; {left} stay as they are\n"
+        ),
+    })
+}
+
+fn list_archives(arguments: &ListArguments) -> Result<(), Failure> {
+    let (directory, store) = archive::place(arguments.of(), store_settings)?;
+    let manifest = archive::list(directory, store.as_ref())?;
+    if manifest.archives().is_empty() && !arguments.json {
+        return print("There are no archives\n");
+    }
+    let lines = manifest.archives().iter().map(|record| match arguments.json {
+        true => format!("{}\n", archive::object(record)),
+        false => format!("{}\n", archive::line(record)),
+    });
+    print(&lines.collect::<String>())
+}
+
+fn verify_archives(arguments: &VerifyArchivesArguments) -> Result<(), Failure> {
+    let (directory, store) = archive::place(arguments.of(), store_settings)?;
+    let directories = match (directory, &store) {
+        (Some(directory), _) => vec![directory.to_owned()],
+        (None, Some(store)) => archive::directories_of(store)?,
+        (None, None) => Vec::new(),
+    };
+    let verified = archive::verify_all(&directories, arguments.json)?;
+    let faults: Vec<_> = verified.faults.iter().map(|fault| fault.error.to_string()).collect();
+    let answer = json!({
+        "archives": verified.archives,
+        "entries": verified.entries,
+        "bytes": verified.bytes,
+        "ledger_bytes": verified.segment_bytes,
+        "root": verified.root.map(|root| STANDARD.encode(root)),
+        "faults": faults,
+    });
+    let mut text: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
+    text += &format!(
+        "{} archives with {} entries are what their manifest says: {} bytes of the ledger in {} bytes\n",
+        verified.archives, verified.entries, verified.segment_bytes, verified.bytes
+    );
+    if let Some(root) = verified.root {
+        text += &format!("The root of the tree over them is {}\n", STANDARD.encode(root));
+    }
+    told(arguments.json, &answer, &text)?;
+    match faults.len() {
+        0 => Ok(()),
+        faults => Err(archive::ArchiveError::Faults { faults }.into()),
+    }
+}
+
+fn store_settings(config: &Path) -> Result<store::StoreSettings, Failure> {
+    Ok(trusted(config, Settings::read_beside_the_server)?.store)
+}
+
 async fn wait_until_ready(arguments: WaitArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
     wait(&settings, arguments.timeout, arguments.pid).await?;
@@ -198,13 +282,17 @@ async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
 }
 
 async fn prove(arguments: VerifyArguments) -> Result<(), Failure> {
-    let dir = match (&arguments.dir, &arguments.config) {
-        (Some(dir), _) => dir.clone(),
-        (None, Some(config)) => trusted(config, Settings::read_beside_the_server)?.store.ledger(),
-        (None, None) => PathBuf::from("."),
+    let (dir, configured) = match (&arguments.dir, &arguments.config) {
+        (Some(dir), _) => (dir.clone(), None),
+        (None, Some(config)) => {
+            let store = store_settings(config)?;
+            (store.ledger(), store.archive_dir().map(Path::to_owned))
+        }
+        (None, None) => (PathBuf::from("."), None),
     };
+    let archives = arguments.archive_dir.or(configured);
     let outside = arguments.checkpoint.zip(arguments.public_key);
-    let proof = verify_with_progress(dir, outside, arguments.json).await?;
+    let proof = verify_with_progress(dir, archives, outside, arguments.json).await?;
     told(arguments.json, &proof.json(), &proof.text())
 }
 

@@ -42,6 +42,14 @@ fn what_is_done_rarely_has_a_manual_too() {
 }
 
 #[test]
+fn archives_have_a_manual() {
+    help(&["archive", "--help"]).assert().success().stdout_eq(file!["help/archive.txt"]);
+    help(&["archive", "create", "--help"]).assert().success().stdout_eq(file!["help/archive-create.txt"]);
+    help(&["archive", "list", "--help"]).assert().success().stdout_eq(file!["help/archive-list.txt"]);
+    help(&["archive", "verify", "--help"]).assert().success().stdout_eq(file!["help/archive-verify.txt"]);
+}
+
+#[test]
 fn proving_the_ledger_has_a_manual() {
     help(&["ledger", "--help"]).assert().success().stdout_eq(file!["help/ledger.txt"]);
     help(&["ledger", "verify", "--help"]).assert().success().stdout_eq(file!["help/ledger-verify.txt"].raw());

@@ -289,7 +289,7 @@ fn birth(number: u64) -> Command {
 }
 
 fn settings(directory: &Path, preallocate: bool) -> StoreSettings {
-    let log = LogSettings::Files { segment_bytes: 1 << 20, preallocate };
+    let log = LogSettings::Files { segment_bytes: 1 << 20, preallocate, archive_dir: None };
     StoreSettings { log, checkpoint_entries: 50, ..StoreSettings::new(directory.to_owned()) }
 }
 

@@ -14,6 +14,8 @@ pub(crate) enum Bench {
     Store,
     /// Years of renewals committed to the ledger: rate, memory, disk, restarts at the end of each
     Years,
+    /// Archives of a ledger of real certificates: size, and time to read
+    Archive,
     /// Birth certificates over one stream
     Issue,
     /// Operational certificates, a new connection for each
@@ -46,6 +48,7 @@ pub(crate) fn run_bench(bench: Bench, quick: bool, arguments: &[String]) -> Resu
     let name = match bench {
         Bench::Store => "store",
         Bench::Years => "years",
+        Bench::Archive => "archive",
         Bench::Issue => "issue",
         Bench::Enroll => "enroll",
         Bench::Renew => "renew",

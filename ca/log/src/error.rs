@@ -19,6 +19,16 @@ pub enum LogError {
         /// What is there instead.
         what: &'static str,
     },
+    /// What was on record was moved to an archive, which is not where it should be.
+    #[error(
+        "entry {entry} is in the archive {file}, which is not there; put it back, or say in the configuration where it is (log.archive-dir)"
+    )]
+    ArchiveMissing {
+        /// The archive.
+        file: String,
+        /// The first entry that is asked for.
+        entry: EntryNumber,
+    },
     /// What keeps the log refused.
     #[error("cannot {what} {place}")]
     Io {

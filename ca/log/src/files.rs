@@ -1,6 +1,7 @@
 //! A log in local files: append-only segments in one directory, one fdatasync for each batch, one process at
 //! a time.
 
+mod archived;
 mod directory;
 mod frames;
 mod offsets;
@@ -8,7 +9,7 @@ mod open_files;
 mod recovery;
 mod scan;
 mod sealed;
-mod segment;
+pub(crate) mod segment;
 mod space;
 mod verify;
 
@@ -28,9 +29,12 @@ use parking_lot::{Mutex, RwLock};
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::watch;
 
+use crate::archive::Archives;
 use crate::tree::{Frontier, Hash};
 use crate::{AppendError, Batch, Log, LogError, LogMetrics, OpenError, frame};
 use open_files::OpenFiles;
+pub(crate) use scan::ROOT_DIFFERS;
+pub(crate) use sealed::path_beside as offsets_file;
 use segment::{HEADER_BYTES, Segment, io_error};
 use space::DiskSpace;
 
@@ -46,12 +50,14 @@ pub struct FileSettings {
     /// Whether segments are filled with zeros when they are made: a commit then does not move the end of the
     /// file, which spares a journal commit on some file systems.
     pub preallocate: bool,
+    /// Where archives of old segments are looked for first; then where they were put.
+    pub archive_dir: Option<PathBuf>,
 }
 
 impl FileSettings {
     /// The usual settings.
     pub fn new(directory: PathBuf) -> Self {
-        Self { directory, segment_bytes: SEGMENT_BYTES_DEFAULT, preallocate: false }
+        Self { directory, segment_bytes: SEGMENT_BYTES_DEFAULT, preallocate: false, archive_dir: None }
     }
 }
 
@@ -72,6 +78,7 @@ pub struct FileLog {
     settings: FileSettings,
     segments: RwLock<Vec<Arc<Segment>>>,
     open_files: OpenFiles,
+    archives: Archives,
     head: watch::Sender<EntryNumber>,
     /// The tree of all entries up to the head.
     tree: Mutex<Frontier>,
@@ -116,7 +123,7 @@ impl FileLog {
     /// When there is one already, or the disk refuses.
     pub fn create(settings: &FileSettings) -> Result<Self, OpenError> {
         let lock = directory::create(&settings.directory)?;
-        let log = Self::new(settings, lock);
+        let log = Self::new(settings, lock)?;
         let mut appending = log.appending.lock();
         let made = log.add_segment(1, &mut appending);
         drop(appending);
@@ -132,7 +139,7 @@ impl FileLog {
     /// When there is none, another process has it, others may write to it, or it is damaged.
     pub fn open(settings: &FileSettings) -> Result<Self, OpenError> {
         let lock = directory::open(&settings.directory)?;
-        let mut log = Self::new(settings, lock);
+        let mut log = Self::new(settings, lock)?;
         log.recover()?;
         if let Some(TornTail { file, offset, bytes }) = &log.torn_tail {
             tracing::warn!(file = %file.display(), offset, bytes, "the ledger ends with a torn entry; it is cut off when the next entry is recorded");
@@ -146,9 +153,10 @@ impl FileLog {
         self.torn_tail.as_ref()
     }
 
-    fn new(settings: &FileSettings, lock: File) -> Self {
+    fn new(settings: &FileSettings, lock: File) -> Result<Self, LogError> {
         let segment_bytes = settings.segment_bytes.min(SEGMENT_BYTES_MAX);
-        Self {
+        Ok(Self {
+            archives: Archives::of(&settings.directory, settings.archive_dir.clone())?,
             settings: FileSettings { segment_bytes, ..settings.clone() },
             segments: RwLock::default(),
             open_files: OpenFiles::default(),
@@ -159,7 +167,7 @@ impl FileLog {
             space: Arc::default(),
             torn_tail: None,
             counters: Counters::default(),
-        }
+        })
     }
 
     fn watch_space(&self) -> Result<(), LogError> {
@@ -256,7 +264,7 @@ impl FileLog {
     }
 
     fn add_segment(&self, first: u64, appending: &mut Appending) -> io::Result<Arc<Segment>> {
-        let FileSettings { directory, segment_bytes, preallocate } = &self.settings;
+        let FileSettings { directory, segment_bytes, preallocate, .. } = &self.settings;
         let made = Segment::create(directory, first, preallocate.then_some(u64::from(*segment_bytes)));
         let made = made.and_then(|segment| sync_directory(directory).map(|()| segment));
         let segment = Arc::new(made.inspect_err(|error| {
@@ -308,8 +316,7 @@ impl Log for FileLog {
     }
 
     fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError> {
-        let segment = self.segment_of(first);
-        segment.map_or_else(|| Ok(Vec::new()), |segment| segment.read(first, count, &self.open_files))
+        self.read_run(first, count)
     }
 
     fn root(&self, size: EntryNumber) -> Result<Option<Hash>, LogError> {
@@ -319,23 +326,17 @@ impl Log for FileLog {
                 return Ok(Some(tree.root()));
             }
         }
-        match self.segment_of(size) {
-            Some(segment) => segment.root(size, &self.open_files),
-            None => Ok((size.0 == 0).then(|| Frontier::default().root())),
-        }
+        self.root_at(size)
     }
 
     fn damaged(&self, entry: EntryNumber, what: &'static str) -> LogError {
-        let segment = self.segment_of(entry);
-        let offset = segment.as_ref().and_then(|segment| segment.offset_of(entry, &self.open_files));
-        let path = segment.as_ref().map_or(self.settings.directory.as_path(), |segment| &segment.path);
-        segment::damaged(path, offset.unwrap_or(0), entry, what)
+        self.damaged_at(entry, what)
     }
 
     fn metrics(&self) -> LogMetrics {
         let microseconds = |counter: &AtomicU64| Duration::from_micros(counter.load(Ordering::Relaxed));
         LogMetrics {
-            bytes: self.segments.read().iter().map(|segment| u64::from(segment.end())).sum(),
+            bytes: self.bytes(),
             batches: self.counters.batches.load(Ordering::Relaxed),
             sync_total: microseconds(&self.counters.sync_total_us),
             sync_max: microseconds(&self.counters.sync_max_us),

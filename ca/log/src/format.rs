@@ -50,6 +50,11 @@ pub fn decode(number: EntryNumber, bytes: &[u8]) -> Option<Entry> {
     EntryRecord::read(bytes)?.entry(number)
 }
 
+/// When an encoded entry was recorded; `None`: these bytes are no entry.
+pub fn recorded_at(payload: &[u8]) -> Option<SystemTime> {
+    time(EntryRecord::read(payload)?.0.at_ms)
+}
+
 /// An entry as it was recorded, before its fields are checked.
 pub struct EntryRecord(proto::Entry);
 

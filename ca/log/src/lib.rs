@@ -1,6 +1,7 @@
 //! The durable, ordered log of ledger entries: its contract, what keeps it, and the form of an entry on disk.
 //! What an entry means is no concern of this crate.
 
+pub mod archive;
 mod batch;
 pub mod checkpoint;
 mod error;

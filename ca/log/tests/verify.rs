@@ -19,7 +19,7 @@ use ledger_log::{FileLog, FileSettings, Log, LogError, OpenError, Verified, veri
 use tempfile::TempDir;
 
 fn verified(settings: &FileSettings, asked: u64) -> Result<Verified, OpenError> {
-    verify(&settings.directory, EntryNumber(asked), &mut |_| {})
+    verify(&settings.directory, None, EntryNumber(asked), &mut |_| {})
 }
 
 #[test]

@@ -28,6 +28,10 @@ pub struct VerifyArguments {
     /// The directory of the ledger's files, instead of the configuration's: for a copy
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// The directory of its archives, for those that are not where they were put [default: log.archive-dir of
+    /// the configuration]
+    #[arg(long, value_name = "DIR")]
+    pub archive_dir: Option<PathBuf>,
     /// A checkpoint that was fetched from /ledger/checkpoint and kept elsewhere
     #[arg(long, value_name = "FILE", requires = "public_key")]
     pub checkpoint: Option<PathBuf>,

@@ -108,6 +108,7 @@ impl Check<'_> {
             log: LogSettings::Files {
                 segment_bytes: u32::try_from(segment_mib * MIB).unwrap_or(u32::MAX),
                 preallocate: log.preallocate.or(store.preallocate).unwrap_or(false),
+                archive_dir: log.archive_dir.map(|dir| self.base.join(dir)),
             },
             accept_lost_end: false,
             checkpoint_entries: CHECKPOINT_ENTRIES_DEFAULT,

@@ -81,6 +81,9 @@ pub struct LogConfig {
     /// Whether a ledger file gets its full size when it is made: faster to sync, and a full disk is known
     /// early. Default `false`.
     pub preallocate: Option<bool>,
+    /// The directory of archives of old ledger files (`touchmark-ca archive`), also on another disk. Archives
+    /// that are not in it are read where they were put. Default: none.
+    pub archive_dir: Option<PathBuf>,
 }
 
 /// `[store]`

@@ -50,7 +50,7 @@ fn a_configuration_of_a_former_version_is_accepted_with_warnings() {
     let former = "organization = 'Example'\n[store]\nkind = 'sled'\nsegment-mib = 8\npreallocate = true\n";
     let (_dir, path) = installation(former);
     let settings = Settings::read(&path, []).unwrap();
-    let log = LogSettings::Files { segment_bytes: 8 << 20, preallocate: true };
+    let log = LogSettings::Files { segment_bytes: 8 << 20, preallocate: true, archive_dir: None };
     assert_eq!(settings.store.log, log);
     assert_eq!(settings.warnings.len(), 3);
     assert!(settings.warnings[0].contains("[log] kind = \"files\""), "{:?}", settings.warnings);

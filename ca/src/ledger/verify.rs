@@ -32,12 +32,13 @@ pub struct Proof {
 /// Where the ledger is not as it was recorded, or the checkpoint cannot be used.
 pub fn verify_ledger(
     directory: &Path,
+    archive_dir: Option<&Path>,
     outside: Option<(&Path, &Path)>,
     each: &mut dyn FnMut(Verifying),
 ) -> Result<Proof, VerifyError> {
     let checkpoint = outside.map(|(note, key)| checkpoint(note, key)).transpose()?;
     let asked = checkpoint.as_ref().map_or(EntryNumber(0), |checkpoint| checkpoint.size);
-    let ledger = verify(directory, asked, each)?;
+    let ledger = verify(directory, archive_dir, asked, each)?;
     if let Some(Checkpoint { size, root, .. }) = &checkpoint {
         match ledger.root_asked {
             None => return Err(VerifyError::Shorter { signed: *size, entries: ledger.entries }),
@@ -89,6 +90,7 @@ impl Proof {
 /// As of [`verify_ledger`].
 pub async fn verify_with_progress(
     directory: PathBuf,
+    archive_dir: Option<PathBuf>,
     outside: Option<(PathBuf, PathBuf)>,
     json: bool,
 ) -> Result<Proof, VerifyError> {
@@ -102,7 +104,7 @@ pub async fn verify_with_progress(
             }
         };
         let outside = outside.as_ref().map(|(note, key)| (note.as_path(), key.as_path()));
-        let proof = verify_ledger(&directory, outside, &mut each);
+        let proof = verify_ledger(&directory, archive_dir.as_deref(), outside, &mut each);
         bar.iter().for_each(ProgressBar::finish_and_clear);
         proof
     });

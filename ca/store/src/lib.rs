@@ -24,6 +24,7 @@ pub use contract::{
 };
 pub use error::{Result, StoreError};
 pub use job::carry_out;
+pub use ledger_log::archive;
 pub use ledger_log::checkpoint::{Checkpoint, CheckpointError, LedgerKey};
 pub use ledger_log::tree::Hash;
 pub use ledger_log::{Fault, FaultyLog, LogError, MemoryLog, OpenError, SEGMENT_BYTES_DEFAULT, TornTail};

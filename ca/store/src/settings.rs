@@ -1,6 +1,6 @@
 //! Where a store lies, and how its log writes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ledger_log::{FileSettings, SEGMENT_BYTES_DEFAULT};
 
@@ -29,19 +29,31 @@ pub enum LogSettings {
         segment_bytes: u32,
         /// Whether files are filled with zeros when they are made: see [`FileSettings::preallocate`].
         preallocate: bool,
+        /// Where archives of old segments are looked for first; then where they were put.
+        archive_dir: Option<PathBuf>,
     },
 }
 
 impl StoreSettings {
     /// The usual settings: local files in this directory.
     pub fn new(dir: PathBuf) -> Self {
-        let log = LogSettings::Files { segment_bytes: SEGMENT_BYTES_DEFAULT, preallocate: false };
+        let log = LogSettings::Files {
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            preallocate: false,
+            archive_dir: None,
+        };
         Self { dir, log, accept_lost_end: false, checkpoint_entries: CHECKPOINT_ENTRIES_DEFAULT }
     }
 
     /// The directory of a log in local files.
     pub fn ledger(&self) -> PathBuf {
         self.dir.join("ledger")
+    }
+
+    /// Where archives of old segments are looked for first.
+    pub fn archive_dir(&self) -> Option<&Path> {
+        let LogSettings::Files { archive_dir, .. } = &self.log;
+        archive_dir.as_deref()
     }
 
     /// The directory of the projection.
@@ -55,8 +67,8 @@ impl StoreSettings {
     }
 
     pub(crate) fn files(&self) -> FileSettings {
-        let LogSettings::Files { segment_bytes, preallocate } = self.log;
-        FileSettings { directory: self.ledger(), segment_bytes, preallocate }
+        let LogSettings::Files { segment_bytes, preallocate, archive_dir } = self.log.clone();
+        FileSettings { directory: self.ledger(), segment_bytes, preallocate, archive_dir }
     }
 }
 

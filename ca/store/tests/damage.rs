@@ -35,7 +35,7 @@ use tempfile::TempDir;
 const UNITS: u64 = 300;
 
 fn settings(directory: &TempDir, preallocate: bool) -> StoreSettings {
-    let log = LogSettings::Files { segment_bytes: 128 * 1024, preallocate };
+    let log = LogSettings::Files { segment_bytes: 128 * 1024, preallocate, archive_dir: None };
     StoreSettings { log, checkpoint_entries: 100, ..StoreSettings::new(directory.path().to_owned()) }
 }
 

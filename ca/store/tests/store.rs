@@ -30,7 +30,7 @@ async fn faultless() -> Bench {
 async fn files(preallocate: bool) -> Bench {
     let clock = cases::clock();
     let directory = TempDir::new().unwrap();
-    let log = LogSettings::Files { segment_bytes: 64 * 1024, preallocate };
+    let log = LogSettings::Files { segment_bytes: 64 * 1024, preallocate, archive_dir: None };
     // One of the two writes its index to disk all the time.
     let checkpoint_entries = if preallocate { 3 } else { CHECKPOINT_ENTRIES_DEFAULT };
     let settings =

@@ -10,6 +10,7 @@ use ledger::EntryNumber;
 use rustix::fs::{FlockOperation, flock};
 
 use super::segment::{self, io_error};
+use crate::archive::ARCHIVED_FILE;
 use crate::{LogError, OpenError};
 
 /// Makes the directory, which must hold no log, and locks it.
@@ -34,6 +35,10 @@ pub(super) fn open(directory: &Path) -> Result<File, OpenError> {
     }
     refuse_if_exposed(directory, OTHERS_WRITE)?;
     paths.iter().try_for_each(|(_, path)| refuse_if_exposed(path, GROUP_OR_OTHERS_WRITE))?;
+    let archived = archived_file(directory);
+    if archived.exists() {
+        refuse_if_exposed(&archived, GROUP_OR_OTHERS_WRITE)?;
+    }
     Ok(lock)
 }
 
@@ -49,6 +54,11 @@ pub(super) fn segment_paths(directory: &Path) -> Result<Vec<(u64, PathBuf)>, Log
         Ok(found)
     };
     list().map_err(|error| io_error("list", directory, error))
+}
+
+/// The manifest of what was archived of the log.
+pub(super) fn archived_file(directory: &Path) -> PathBuf {
+    directory.join(ARCHIVED_FILE)
 }
 
 /// Notes that the log holds all entries up to `head`: a later start that finds fewer knows that it is

@@ -33,6 +33,7 @@ impl FileLog {
         let mut tree = Frontier::default();
         let mut progress = Progress::new(paths.len());
         for (position, (first, path)) in paths.iter().enumerate() {
+            tree = self.behind_archives(tree, *first);
             let next = EntryNumber(tree.size() + 1);
             if *first != next.0 {
                 return Err(damaged(path, 0, next, "the segment with this entry is missing").into());
@@ -42,6 +43,7 @@ impl FileLog {
                 true => self.take_last(path, *first, tree, position > 0)?,
             };
         }
+        self.check_archived_end(&tree)?;
         self.head.send_replace(EntryNumber(tree.size()));
         *self.tree.get_mut() = tree;
         Ok(())
@@ -122,9 +124,10 @@ impl FileLog {
 
     fn root_before(&self, segment: &Segment) -> Option<Hash> {
         let segments = self.segments.read();
-        match segments.iter().rev().find(|earlier| earlier.first < segment.first) {
+        let earlier = segments.iter().rev().find(|earlier| earlier.first < segment.first);
+        match earlier.filter(|earlier| earlier.next() == segment.first) {
             Some(earlier) => earlier.root_behind.get().copied(),
-            None => Some(Frontier::default().root()),
+            None => self.tree_behind_archives(segment.first).map(|tree| tree.root()),
         }
     }
 }

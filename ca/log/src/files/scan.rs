@@ -161,4 +161,4 @@ impl Scan {
 
 /// What is said of a batch whose entries are intact, one by one, and are not those that it was written behind
 /// and with.
-pub(super) const ROOT_DIFFERS: &str = "the entries up to this one are not those that were recorded";
+pub(crate) const ROOT_DIFFERS: &str = "the entries up to this one are not those that were recorded";

@@ -102,7 +102,8 @@ fn in_order(offsets: &Offsets) -> bool {
         && marks.iter().zip(followers).all(|(mark, next)| mark < next)
 }
 
-fn path_beside(segment: &Path) -> PathBuf {
+/// The file beside a segment.
+pub(crate) fn path_beside(segment: &Path) -> PathBuf {
     segment.with_extension("offsets")
 }
 

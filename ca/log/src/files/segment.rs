@@ -271,7 +271,7 @@ pub(super) fn file_name(first: u64) -> String {
 }
 
 /// The first entry of a segment, by its name; `None`: not a segment.
-pub(super) fn first_of(path: &Path) -> Option<u64> {
+pub(crate) fn first_of(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let first = name.strip_suffix(".ledger")?.parse().ok()?;
     (file_name(first) == name).then_some(first)
@@ -314,14 +314,14 @@ pub(super) fn damaged(path: &Path, offset: u64, entry: EntryNumber, what: &'stat
     LogError::Damaged { place: format!("{}, offset {offset}", path.display()), entry, what }
 }
 
-pub(super) fn io_error(what: &'static str, path: &Path, source: io::Error) -> LogError {
+pub(crate) fn io_error(what: &'static str, path: &Path, source: io::Error) -> LogError {
     LogError::Io { what, place: path.display().to_string(), source: Arc::new(source) }
 }
 
 const MAGIC: &[u8; 8] = b"TMLEDGER";
 
 /// Bytes before the first frame.
-pub(super) const HEADER_BYTES: u32 = 24;
+pub(crate) const HEADER_BYTES: u32 = 24;
 
 /// Bytes that are read in one piece: large enough for sequential speed, small in memory.
 const RUN_BYTES_MAX: u32 = 256 * 1024;

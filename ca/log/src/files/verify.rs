@@ -1,12 +1,13 @@
 //! Reads all segments of a ledger, whether a CA has it open or not, and computes the tree anew.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ledger::EntryNumber;
 
 use super::directory;
 use super::scan::Scan;
 use super::segment::damaged;
+use crate::archive::{Archives, verify_one};
 use crate::tree::{Frontier, Hash};
 use crate::{LogError, OpenError};
 
@@ -19,7 +20,7 @@ pub struct Verified {
     pub root: Hash,
     /// The root of the tree over the entries up to the one that was asked about, if there are so many.
     pub root_asked: Option<Hash>,
-    /// Ledger files.
+    /// Ledger files and archives.
     pub files: usize,
     /// Bytes behind the last entry: of a batch that is being written, or that a crash tore.
     pub tail_bytes: u64,
@@ -42,6 +43,7 @@ pub struct Verifying {
 /// The first entry that is not as it was recorded.
 pub fn verify(
     directory: &Path,
+    archive_dir: Option<&Path>,
     asked: EntryNumber,
     each: &mut dyn FnMut(Verifying),
 ) -> Result<Verified, OpenError> {
@@ -49,20 +51,40 @@ pub fn verify(
     if paths.is_empty() {
         return Err(OpenError::Missing(directory.display().to_string()));
     }
-    let lengths = paths.iter().map(|(_, path)| path.metadata().map_or(0, |metadata| metadata.len()));
-    let mut progress = Verifying { bytes: 0, bytes_all: lengths.sum() };
+    let archives = Archives::of(directory, archive_dir.map(Path::to_owned))?;
+    let mut progress = Verifying { bytes: 0, bytes_all: bytes_of(&paths, &archives) };
+    let mut files = paths.len();
     let (mut tree, mut tail_bytes) = (Frontier::default(), 0);
     let mut root_asked = (asked.0 == 0).then(|| tree.root());
     for (position, (first, path)) in paths.iter().enumerate() {
-        let next = EntryNumber(tree.size() + 1);
-        if *first != next.0 {
-            return Err(damaged(path, 0, next, "the file with this entry is missing").into());
+        if !path.exists() {
+            // It was archived a moment ago.
+            archives.look_again()?;
+            files -= 1;
+            continue;
         }
         let mut look = |tree: &Frontier| {
             if tree.size() == asked.0 {
                 root_asked = Some(tree.root());
             }
         };
+        let manifest = archives.manifest();
+        while tree.size() + 1 < *first
+            && let Some(record) = manifest.archive_of(EntryNumber(tree.size() + 1))
+        {
+            let before = Some(tree).filter(|tree| tree.size() + 1 == record.first_entry);
+            let mut read = |bytes| {
+                progress.bytes += bytes;
+                each(progress);
+            };
+            let behind = verify_one(&archives.path_of(record), record, before, &mut look, &mut read)?;
+            tree = behind.unwrap_or_default();
+            files += 1;
+        }
+        let next = EntryNumber(tree.size() + 1);
+        if *first != next.0 {
+            return Err(damaged(path, 0, next, "the file with this entry is missing").into());
+        }
         let scan = match position + 1 == paths.len() {
             false => Scan::sealed(path, *first, tree, &mut look)?,
             true => last(path, *first, tree, position > 0, &mut look)?,
@@ -75,7 +97,16 @@ pub fn verify(
     let entries = EntryNumber(tree.size());
     // A batch that is not complete does not count.
     let root_asked = root_asked.filter(|_| asked <= entries);
-    Ok(Verified { entries, root: tree.root(), root_asked, files: paths.len(), tail_bytes })
+    Ok(Verified { entries, root: tree.root(), root_asked, files, tail_bytes })
+}
+
+/// Bytes of all segments, and of those that are archived.
+fn bytes_of(paths: &[(u64, PathBuf)], archives: &Archives) -> u64 {
+    let here = paths.iter().map(|(_, path)| path.metadata().map_or(0, |metadata| metadata.len()));
+    let manifest = archives.manifest();
+    let is_here = |first: u64| paths.iter().any(|(other, _)| *other == first);
+    let archived = manifest.archives().iter().filter(|record| !is_here(record.first_entry));
+    here.sum::<u64>() + archived.map(|record| record.segment_bytes).sum::<u64>()
 }
 
 /// Reads the last segment, to which a CA may be appending. A reader that is overtaken sees a later batch
