@@ -34,7 +34,7 @@ use open_files::OpenFiles;
 use segment::{HEADER_BYTES, Segment, io_error};
 use space::DiskSpace;
 
-pub use verify::{Verified, Verifying, verify};
+pub use verify::{Unfinished, Verified, Verifying, verify};
 
 /// Where a log in files lies, and how it writes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! Reads all segments of a ledger, whether a CA has it open or not, and computes the tree anew.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ledger::EntryNumber;
 
 use super::directory;
-use super::scan::Scan;
+use super::scan::{Scan, Stop};
 use super::segment::damaged;
 use crate::tree::{Frontier, Hash};
 use crate::{LogError, OpenError};
@@ -21,8 +21,19 @@ pub struct Verified {
     pub root_asked: Option<Hash>,
     /// Ledger files.
     pub files: usize,
-    /// Bytes behind the last entry: of a batch that is being written, or that a crash tore.
-    pub tail_bytes: u64,
+    /// What lies behind the last entry: a batch that is being written, or that a crash tore.
+    pub tail: Option<Unfinished>,
+}
+
+/// Where a batch at the end of a ledger is not intact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The ledger file.
+    pub file: PathBuf,
+    /// The offset of the first frame that is not intact, bytes.
+    pub offset: u64,
+    /// The entry that would be there.
+    pub entry: EntryNumber,
 }
 
 /// How far [`verify`] is.
@@ -51,7 +62,7 @@ pub fn verify(
     }
     let lengths = paths.iter().map(|(_, path)| path.metadata().map_or(0, |metadata| metadata.len()));
     let mut progress = Verifying { bytes: 0, bytes_all: lengths.sum() };
-    let (mut tree, mut tail_bytes) = (Frontier::default(), 0);
+    let (mut tree, mut tail) = (Frontier::default(), None);
     let mut root_asked = (asked.0 == 0).then(|| tree.root());
     for (position, (first, path)) in paths.iter().enumerate() {
         let next = EntryNumber(tree.size() + 1);
@@ -67,7 +78,10 @@ pub fn verify(
             false => Scan::sealed(path, *first, tree, &mut look)?,
             true => last(path, *first, tree, position > 0, &mut look)?,
         };
-        tail_bytes = scan.tail_bytes;
+        tail = scan.broken.map(|Stop { offset, entry, .. }| {
+            let (file, entry) = (path.clone(), EntryNumber(entry));
+            Unfinished { file, offset, entry }
+        });
         progress.bytes += path.metadata().map_or(0, |metadata| metadata.len());
         each(progress);
         tree = scan.tree;
@@ -75,7 +89,7 @@ pub fn verify(
     let entries = EntryNumber(tree.size());
     // A batch that is not complete does not count.
     let root_asked = root_asked.filter(|_| asked <= entries);
-    Ok(Verified { entries, root: tree.root(), root_asked, files: paths.len(), tail_bytes })
+    Ok(Verified { entries, root: tree.root(), root_asked, files: paths.len(), tail })
 }
 
 /// Reads the last segment, to which a CA may be appending. A reader that is overtaken sees a later batch
