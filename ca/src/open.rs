@@ -22,7 +22,7 @@ pub(crate) use issuing_keys::{
 
 pub use ledger_key::LedgerKeyError;
 pub(crate) use ledger_key::{
-    ledger_public_key_file, make_ledger_key, open_or_make_ledger_key, retire_ledger_key,
+    check_ledger_key, ledger_public_key_file, make_ledger_key, open_or_make_ledger_key, retire_ledger_key,
 };
 
 /// Does `work` with the ledger, unless it is older than what was published. Closes it in every case.

@@ -38,7 +38,7 @@ pub(crate) use sealed::path_beside as offsets_file;
 use segment::{HEADER_BYTES, Segment, io_error};
 use space::DiskSpace;
 
-pub use verify::{Verified, Verifying, verify};
+pub use verify::{Unfinished, Verified, Verifying, verify};
 
 /// Where a log in files lies, and how it writes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,9 @@ use tokio::sync::watch;
 pub use batch::Batch;
 pub use error::{AppendError, LogError, OpenError};
 pub use faulty::{Fault, FaultyLog};
-pub use files::{FileLog, FileSettings, SEGMENT_BYTES_DEFAULT, TornTail, Verified, Verifying, verify};
+pub use files::{
+    FileLog, FileSettings, SEGMENT_BYTES_DEFAULT, TornTail, Unfinished, Verified, Verifying, verify,
+};
 pub use memory::MemoryLog;
 
 /// Entries in one order, numbered from 1 without gaps, for any number of writers and readers.

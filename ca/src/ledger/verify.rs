@@ -10,7 +10,7 @@ use files::read_limited;
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger::EntryNumber;
 use serde_json::{Value, json};
-use store::{Checkpoint, CheckpointError, LedgerKey, OpenError, Verified, Verifying, verify};
+use store::{Checkpoint, CheckpointError, LedgerKey, OpenError, Unfinished, Verified, Verifying, verify};
 
 use super::checkpoints::CHECKPOINT_BYTES_MAX;
 use crate::config::Settings;
@@ -41,7 +41,11 @@ pub fn verify_ledger(
     let ledger = verify(directory, archive_dir, asked, each)?;
     if let Some(Checkpoint { size, root, .. }) = &checkpoint {
         match ledger.root_asked {
-            None => return Err(VerifyError::Shorter { signed: *size, entries: ledger.entries }),
+            None => {
+                let (entries, tail) = (ledger.entries, ledger.tail.as_ref().map(place));
+                let broken = tail.map(|place| format!("; {place} is not intact")).unwrap_or_default();
+                return Err(VerifyError::Shorter { signed: *size, entries, broken });
+            }
             Some(found) if found != *root => return Err(VerifyError::Differs { signed: *size }),
             Some(_) => {}
         }
@@ -52,14 +56,15 @@ pub fn verify_ledger(
 impl Proof {
     /// For people.
     pub fn text(&self) -> String {
-        let Verified { entries, root, files, tail_bytes, .. } = &self.ledger;
+        let Verified { entries, root, files, tail, .. } = &self.ledger;
         let mut text = format!(
             "The ledger's {entries} entries in {files} files are intact, root {}\n",
             STANDARD.encode(root)
         );
-        if *tail_bytes > 0 {
+        if let Some(tail) = tail {
             text += &format!(
-                "{tail_bytes} bytes behind them are of a batch that is being written, or that a crash tore\n"
+                "Behind them is a batch that is being written, or that a crash tore: {}\n",
+                place(tail)
             );
         }
         match self.checkpoint {
@@ -73,12 +78,12 @@ impl Proof {
 
     /// For programs.
     pub fn json(&self) -> Value {
-        let Verified { entries, root, files, tail_bytes, .. } = &self.ledger;
+        let Verified { entries, root, files, tail, .. } = &self.ledger;
         json!({
             "entries": entries.to_string(),
             "root": STANDARD.encode(root),
             "files": files,
-            "tail_bytes": tail_bytes,
+            "unfinished": tail.as_ref().map(place),
             "checkpoint_entries": self.checkpoint.map(|size| size.to_string()),
         })
     }
@@ -109,6 +114,10 @@ pub async fn verify_with_progress(
         proof
     });
     verified.await.unwrap_or(Err(VerifyError::Thread))
+}
+
+fn place(tail: &Unfinished) -> String {
+    format!("{}, offset {}, entry {}", tail.file.display(), tail.offset, tail.entry)
 }
 
 fn style() -> ProgressStyle {
@@ -161,8 +170,13 @@ pub enum VerifyError {
     Read { path: PathBuf, source: io::Error },
     #[error("{} cannot be used", path.display())]
     Unusable { path: PathBuf, source: CheckpointError },
-    #[error("the ledger ends at entry {entries}, and a checkpoint was signed over {signed} entries")]
-    Shorter { signed: EntryNumber, entries: EntryNumber },
+    #[error("the ledger ends at entry {entries}, and a checkpoint was signed over {signed} entries{broken}")]
+    Shorter {
+        signed: EntryNumber,
+        entries: EntryNumber,
+        /// Where there is something behind the last entry, as a clause; empty: there is nothing.
+        broken: String,
+    },
     #[error("the first {signed} entries of the ledger are not those that were signed")]
     Differs { signed: EntryNumber },
     /// A bug.

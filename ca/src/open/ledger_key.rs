@@ -26,6 +26,13 @@ pub(crate) fn open_or_make_ledger_key(settings: &IssuerSettings) -> Result<Ledge
     Ok(signer)
 }
 
+/// Checks the key; an installation that has none gets one at the next start.
+pub(crate) fn check_ledger_key(settings: &IssuerSettings) -> Result<(), LedgerKeyError> {
+    let passphrase = passphrase_of_keys(settings).map_err(LedgerKeyError::Passphrase)?;
+    LedgerSigner::open(&settings.dir, &passphrase)?;
+    Ok(())
+}
+
 /// Makes the key in the directory of the issuers, durable.
 pub(crate) fn make_ledger_key(dir: &Path, passphrase: &Passphrase) -> Result<LedgerSigner, LedgerKeyError> {
     let signer = LedgerSigner::generate()?;

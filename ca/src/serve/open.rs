@@ -22,8 +22,8 @@ use crate::config::Settings;
 use crate::http::metrics::{Figures, FiguresNow};
 use crate::ledger::Checkpoints;
 use crate::open::{
-    LedgerKeyError, check_crl_numbers, check_ledger, checkpoint_file, open_or_make_ledger_key,
-    warn_of_issuing_keys,
+    LedgerKeyError, check_crl_numbers, check_ledger, check_ledger_key, checkpoint_file,
+    open_or_make_ledger_key, warn_of_issuing_keys,
 };
 use crate::profiles;
 use crate::tls::{CredentialsError, TlsError};
@@ -96,6 +96,7 @@ fn checkpoints(settings: &Settings) -> Result<Option<Arc<Checkpoints>>, OpenErro
 pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
     let issuers = Issuers::open(&settings.issuers).await?;
     DocumentSigner::open(&settings.issuers).await?;
+    check_ledger_key(&settings.issuers)?;
     let server = Server::open(settings, &issuers, clock)?;
     server.answers_to(&enrollment_url(settings, settings.listen))?;
     check_ledger(settings)?;

@@ -28,7 +28,7 @@ pub use ledger_log::archive;
 pub use ledger_log::checkpoint::{Checkpoint, CheckpointError, LedgerKey};
 pub use ledger_log::tree::Hash;
 pub use ledger_log::{Fault, FaultyLog, LogError, MemoryLog, OpenError, SEGMENT_BYTES_DEFAULT, TornTail};
-pub use ledger_log::{Verified, Verifying, verify};
+pub use ledger_log::{Unfinished, Verified, Verifying, verify};
 pub use page::{Cursor, Page};
 pub use revocations::{
     ChangePosition, ChangedStatus, RevocationChange, RevokedEntry, RevokedPage, ShardState, StatusRecord,

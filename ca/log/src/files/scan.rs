@@ -25,14 +25,16 @@ pub(super) struct Scan {
     pub(super) tree: Frontier,
     /// Bytes behind the last entry, unless all of them are zeros: a batch that was never acknowledged.
     pub(super) tail_bytes: u64,
+    /// Where such a batch is not intact.
+    pub(super) broken: Option<Stop>,
     /// Its header never became durable.
     pub(super) unborn: bool,
 }
 
 /// Where there is no intact frame.
-struct Stop {
-    offset: u64,
-    entry: u64,
+pub(super) struct Stop {
+    pub(super) offset: u64,
+    pub(super) entry: u64,
     file_length: u64,
 }
 
@@ -65,7 +67,7 @@ impl Scan {
         let mut scan = Self::of(path, first, before, may_be_unborn)?;
         if !scan.unborn {
             let stop = scan.walk(each)?;
-            scan.look_at_tail(&stop)?;
+            scan.look_at_tail(stop)?;
         }
         Ok(scan)
     }
@@ -89,7 +91,8 @@ impl Scan {
         }
         let (form, offsets) = (form.unwrap_or(Form::Rooted), Offsets::new());
         let tail_bytes = if unborn { length } else { 0 };
-        Ok(Self { first, path: path.to_owned(), file, form, offsets, tree, tail_bytes, unborn })
+        let path = path.to_owned();
+        Ok(Self { first, path, file, form, offsets, tree, tail_bytes, broken: None, unborn })
     }
 
     /// Goes from frame to frame as far as they are intact.
@@ -134,7 +137,7 @@ impl Scan {
 
     /// Tells a torn tail from damage: one batch is written at a time. A frame of a batch that began later
     /// proves that what is broken here was acknowledged.
-    fn look_at_tail(&mut self, stop: &Stop) -> Result<(), LogError> {
+    fn look_at_tail(&mut self, stop: Stop) -> Result<(), LogError> {
         let read = || -> io::Result<Option<Vec<u8>>> {
             let frames = Frames::of(&self.file, u64::from(self.offsets.end))?;
             if frames.only_zeros_follow()? { Ok(None) } else { frames.rest().map(Some) }
@@ -142,9 +145,10 @@ impl Scan {
         let tail = read().map_err(|error| io_error("read", &self.path, error))?;
         let Some(tail) = tail else { return Ok(()) };
         if frame::search(&tail).any(|frame| frame.batch.0 > self.next()) {
-            return Err(self.broken(stop));
+            return Err(self.broken(&stop));
         }
         self.tail_bytes = tail.len() as u64;
+        self.broken = Some(stop);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ledger::EntryNumber;
 
 use super::directory;
-use super::scan::Scan;
+use super::scan::{Scan, Stop};
 use super::segment::damaged;
 use crate::archive::{Archives, verify_one};
 use crate::tree::{Frontier, Hash};
@@ -22,8 +22,19 @@ pub struct Verified {
     pub root_asked: Option<Hash>,
     /// Ledger files and archives.
     pub files: usize,
-    /// Bytes behind the last entry: of a batch that is being written, or that a crash tore.
-    pub tail_bytes: u64,
+    /// What lies behind the last entry: a batch that is being written, or that a crash tore.
+    pub tail: Option<Unfinished>,
+}
+
+/// Where a batch at the end of a ledger is not intact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The ledger file.
+    pub file: PathBuf,
+    /// The offset of the first frame that is not intact, bytes.
+    pub offset: u64,
+    /// The entry that would be there.
+    pub entry: EntryNumber,
 }
 
 /// How far [`verify`] is.
@@ -54,7 +65,7 @@ pub fn verify(
     let archives = Archives::of(directory, archive_dir.map(Path::to_owned))?;
     let mut progress = Verifying { bytes: 0, bytes_all: bytes_of(&paths, &archives) };
     let mut files = paths.len();
-    let (mut tree, mut tail_bytes) = (Frontier::default(), 0);
+    let (mut tree, mut tail) = (Frontier::default(), None);
     let mut root_asked = (asked.0 == 0).then(|| tree.root());
     for (position, (first, path)) in paths.iter().enumerate() {
         if !path.exists() {
@@ -89,7 +100,10 @@ pub fn verify(
             false => Scan::sealed(path, *first, tree, &mut look)?,
             true => last(path, *first, tree, position > 0, &mut look)?,
         };
-        tail_bytes = scan.tail_bytes;
+        tail = scan.broken.map(|Stop { offset, entry, .. }| {
+            let (file, entry) = (path.clone(), EntryNumber(entry));
+            Unfinished { file, offset, entry }
+        });
         progress.bytes += path.metadata().map_or(0, |metadata| metadata.len());
         each(progress);
         tree = scan.tree;
@@ -97,7 +111,7 @@ pub fn verify(
     let entries = EntryNumber(tree.size());
     // A batch that is not complete does not count.
     let root_asked = root_asked.filter(|_| asked <= entries);
-    Ok(Verified { entries, root: tree.root(), root_asked, files, tail_bytes })
+    Ok(Verified { entries, root: tree.root(), root_asked, files, tail })
 }
 
 /// Bytes of all segments, and of those that are archived.
