@@ -3,7 +3,8 @@
 //!
 //! Each year and each restart is a process of its own, so that peak memory and restarts are real. Figures are
 //! told for each year, because what grows shows there. The rate is held against one thread that only appends
-//! and syncs as many bytes in batches as large, and with `--bare` against the index's rows in a bare LSM store.
+//! and syncs as many bytes in batches as large, and with `--bare` against the rows of the index in a bare LSM
+//! store.
 
 mod bare;
 
@@ -50,7 +51,8 @@ pub(crate) struct Years {
     /// Directory for the store; a subdirectory is made and removed at the end.
     #[arg(long, default_value = ".")]
     dir: PathBuf,
-    /// Then put the rows of the index into a bare LSM store, with the ledger's bytes appended and synced before.
+    /// Then put the rows of the index into a bare LSM store, with the ledger's bytes appended and synced
+    /// before.
     #[arg(long)]
     bare: bool,
     /// One JSON object on the last line.

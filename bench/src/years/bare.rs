@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use fjall::config::PinningPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
@@ -130,8 +131,13 @@ impl BareStore {
     fn open(directory: &Path, entry_bytes: u64) -> Result<Self> {
         let database = Database::builder(directory.join(INDEX));
         let database = database.cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES_MAX).open()?;
+        // As fjall has it, a filter that is larger than a part of the cache is read anew for each lookup.
         let options = || {
-            KeyspaceCreateOptions::default().expect_point_read_hits(false).max_memtable_size(MEMTABLE_BYTES)
+            KeyspaceCreateOptions::default()
+                .expect_point_read_hits(false)
+                .max_memtable_size(MEMTABLE_BYTES)
+                .filter_block_pinning_policy(PinningPolicy::all(true))
+                .filter_block_partitioning_policy(PinningPolicy::disabled())
         };
         let (tags, rows) = (database.keyspace("tags", options)?, database.keyspace("rows", options)?);
         let ledger = OpenOptions::new().append(true).create(true).open(directory.join("bare-ledger"))?;

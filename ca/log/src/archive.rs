@@ -141,8 +141,8 @@ impl Archives {
         Ok(payloads)
     }
 
-    /// The root of the tree behind an entry; `None`: it is in no archive, or no batch ended with it, or one of
-    /// a former version.
+    /// The root of the tree behind an entry; `None`: it is in no archive, or no batch ended with it, or one
+    /// of a former version.
     ///
     /// # Errors
     /// When the archive is not there, or damaged.

@@ -39,10 +39,10 @@ pub trait Log: Send + Sync + 'static {
     /// last entry.
     ///
     /// When it returns `Ok` all entries of the batch survive a power cut, are readable in this process, and
-    /// [`Self::follow`] shows them. The batch is appended wholly or not at all, whatever crashes. Appending is
-    /// fenced: of several batches behind one end, by whatever process,
-    /// at most one is appended. The future may block the thread that polls it for as long as a disk takes to
-    /// sync. When it is dropped the batch may have been appended all the same.
+    /// [`Self::follow`] shows them. The batch is appended wholly or not at all, whatever crashes. Appending
+    /// is fenced: of several batches behind one end, by whatever process, at most one is appended. The future
+    /// may block the thread that polls it for as long as a disk takes to sync. When it is dropped the batch
+    /// may have been appended all the same.
     ///
     /// # Errors
     /// [`AppendError::Moved`] and [`AppendError::Full`]: nothing of the batch is in the log.

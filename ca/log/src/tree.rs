@@ -22,8 +22,8 @@ fn node(left: &Hash, right: &Hash) -> Hash {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,
-    /// The roots of the perfect subtrees that the tree consists of, one for each 1 in the binary digits of its
-    /// size, the largest first.
+    /// The roots of the perfect subtrees that the tree consists of, one for each 1 in the binary digits of
+    /// its size, the largest first.
     peaks: Vec<Hash>,
 }
 

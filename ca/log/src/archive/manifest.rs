@@ -1,5 +1,5 @@
-//! What is archived: a JSON file in the ledger's directory, which counts, and a copy beside the archives, with
-//! which they are verified elsewhere.
+//! What is archived: a JSON file in the ledger's directory, which counts, and a copy beside the archives,
+//! with which they are verified elsewhere.
 
 use std::io;
 use std::path::{Path, PathBuf};

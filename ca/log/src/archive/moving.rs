@@ -59,7 +59,8 @@ impl Mover {
     /// it is missing.
     ///
     /// # Errors
-    /// When the ledger belongs to another user, another process moves segments, a manifest cannot be read, or the disk refuses.
+    /// When the ledger belongs to another user, another process moves segments, a manifest cannot be read, or
+    /// the disk refuses.
     pub fn begin(ledger: &Path, to: &Path, settings: ArchiveSettings) -> Result<Self, LogError> {
         refuse_others(ledger).map_err(|error| io_error("archive", ledger, error))?;
         let lock = lock(ledger).map_err(|error| io_error("lock the archive of", ledger, error))?;
@@ -76,7 +77,8 @@ impl Mover {
         Ok(Self { ledger: ledger.to_owned(), to, settings, noted, in_directory, _lock: lock, before })
     }
 
-    /// Moves one segment. Shows how many bytes were read, of three times its length in all.
+    /// Moves one segment, the first one that is not archived. Shows how many bytes were read, of three times
+    /// its length in all.
     ///
     /// # Errors
     /// When the segment is damaged, the archive does not give it back, or the disk refuses. The segment is
@@ -190,8 +192,8 @@ impl Mover {
     }
 }
 
-/// The sealed segments of a ledger, in order, and when the last entry of each was recorded at the latest. Also
-/// right while a CA appends: the last segment with an entry is not sealed.
+/// The sealed segments of a ledger, in order, and when the last entry of each was recorded at the latest.
+/// Also right while a CA appends: the last segment with an entry is not sealed.
 ///
 /// # Errors
 /// When the directory or a segment cannot be read.

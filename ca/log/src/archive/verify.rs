@@ -84,8 +84,9 @@ pub fn verify(directory: &Path, progress: &mut dyn FnMut(u64)) -> Result<Verifie
     Ok(verified)
 }
 
-/// Reads an archive from the disk and compares all of it with its record. If the tree before it is known, also
-/// the roots of its batches and the tree behind it. Returns that, and shows `look` the tree behind each entry.
+/// Reads an archive from the disk and compares all of it with its record. If the tree before it is known,
+/// also the roots of its batches and the tree behind it. Returns that, and shows `look` the tree behind each
+/// entry.
 pub(crate) fn verify_one(
     path: &Path,
     record: &ArchiveRecord,

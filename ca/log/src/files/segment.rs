@@ -248,9 +248,9 @@ impl Segment {
     }
 }
 
-/// The payloads of entry `first`, before which so many frames are skipped, and of those that follow it, as far
-/// as they are there and intact. Only steps from a known offset lead to a frame: a search could find one that
-/// a stranger has put into an entry.
+/// The payloads of entry `first`, before which so many frames are skipped, and of those that follow it, as
+/// far as they are there and intact. Only steps from a known offset lead to a frame: a search could find one
+/// that a stranger has put into an entry.
 fn intact(bytes: &[u8], skipped: u64, first: EntryNumber) -> impl Iterator<Item = &[u8]> {
     let (mut offset, mut number) = (0_usize, first.0);
     for _ in 0..skipped {
