@@ -426,6 +426,43 @@ async fn an_index_damaged_while_in_use_gives_no_wrong_answer_and_stops_the_store
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_cannot_be_written_stops_nothing() {
+    let directory = TempDir::new().unwrap();
+    let (index, elsewhere) = (directory.path().join("index"), directory.path().join("elsewhere"));
+    let bench = filled(&directory, false).await;
+    let mut serial = UNITS;
+    let mut some_more = async || {
+        for _ in 0..150 {
+            serial += 1;
+            bench.done(bench.birth(1, serial, serial)).await;
+        }
+    };
+    let reached = |entry: u64| bench.store.metrics().checkpoint >= entry;
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !reached(UNITS) {
+        assert!(Instant::now() < patience, "no checkpoint was written");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    fs::rename(&index, &elsewhere).unwrap();
+    some_more().await;
+    // All that was issued meanwhile is known: nothing of it is in a file.
+    for serial in 1..=UNITS + 150 {
+        assert!(bench.store.device(&device(serial)).await.unwrap().is_some());
+    }
+    fs::rename(&elsewhere, &index).unwrap();
+    some_more().await;
+    let head = bench.store.head();
+    bench.store.close().await.unwrap();
+    assert!(reached(head.0), "a clean stop writes a checkpoint");
+    drop(bench);
+    let again = opened_after_a_crash(&directory, false).await;
+    assert_eq!(again.metrics().checkpoint, head.0);
+    for serial in 1..=UNITS + 300 {
+        assert!(again.device(&device(serial)).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_of_another_ledger_is_not_used() {
     let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let bench = filled(&one, false).await;

@@ -40,6 +40,13 @@ impl Keeper {
         self.told.notify_all();
     }
 
+    /// Waits while it is idle, and at most for the time; returns how the store ends.
+    fn wait(&self, idle: impl Fn() -> bool, at_most: Duration) -> Option<End> {
+        let mut end = self.end.lock();
+        self.told.wait_while_for(&mut end, |end| end.is_none() && idle(), at_most);
+        *end
+    }
+
     /// The entry of the last checkpoint, and how many were written.
     pub(super) fn metrics(&self) -> (u64, u64) {
         (self.reached.load(Ordering::Relaxed), self.checkpoints.load(Ordering::Relaxed))
@@ -56,11 +63,8 @@ pub(super) fn run(shared: &Arc<Shared>, every: u64) {
     loop {
         let wake_at = keeper.reached.load(Ordering::Relaxed).saturating_add(every);
         keeper.wake_at.store(wake_at, Ordering::Relaxed);
-        let mut end = keeper.end.lock();
-        let idle = |end: &mut Option<End>| end.is_none() && shared.head().0 < wake_at;
         // A head that grew between the look and the sleep wakes nobody: hence the tick.
-        keeper.told.wait_while_for(&mut end, idle, TICK);
-        let end = *end;
+        let end = keeper.wait(|| shared.head().0 < wake_at, TICK);
         if end == Some(End::Dropped) {
             return;
         }
@@ -73,7 +77,7 @@ pub(super) fn run(shared: &Arc<Shared>, every: u64) {
             };
             if let Some(why) = failed {
                 tracing::warn!(why, "no checkpoint of the index was written; the next start takes longer");
-                keeper.told.wait_while_for(&mut keeper.end.lock(), |end| end.is_none(), RETRY_PAUSE);
+                keeper.wait(|| true, RETRY_PAUSE);
             }
         }
         if end.is_some() {
