@@ -1,6 +1,6 @@
 //! What people and stations administer: orders, products, reservations, principals, alarms, jobs. There are
-//! few of them beside devices and certificates; they are kept whole, in memory. A start reads the entries that
-//! made them once more, wherever they are in the ledger.
+//! few of them beside devices and certificates; they are kept whole, in memory. A start reads the entries
+//! that made them once more, wherever they are in the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -317,8 +317,8 @@ impl Index {
         Ok(false)
     }
 
-    /// Where a device is in its life, the order that it was born under last, and whether its station accounted
-    /// for it; without a look at the ledger.
+    /// Where a device is in its life, the order that it was born under last, and whether its station
+    /// accounted for it; without a look at the ledger.
     pub(in crate::state) fn shown(
         &self,
         device: DeviceName<'_>,

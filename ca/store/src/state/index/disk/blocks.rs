@@ -1,6 +1,6 @@
-//! A file of blocks, each with a checksum: `blocks, footer`. A block is `bytes, CRC-32C`; the footer is `where
-//! each block ends, what the writer adds, lengths, CRC-32C, magic`, little-endian. The number of the file and
-//! that of the block are part of every checksum: a block of another file or place is damage.
+//! A file of blocks, each with a checksum: `blocks, footer`. A block is `bytes, CRC-32C`; the footer is
+//! `where each block ends, what the writer adds, lengths, CRC-32C, magic`, little-endian. The number of the
+//! file and that of the block are part of every checksum: a block of another file or place is damage.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};

@@ -1,5 +1,5 @@
-//! A column: records by their numbers, from 0, to which records are only added: the newest in memory, the rest
-//! in files.
+//! A column: records by their numbers, from 0, to which records are only added: the newest in memory, the
+//! rest in files.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! A table from a keyed hash to numbers, to which rows are only added: the newest in memory, the rest in runs.
+//! A table from a keyed hash to numbers, to which rows are only added: the newest in memory, the rest in
+//! runs.
 
 use std::sync::Arc;
 
