@@ -67,6 +67,16 @@ impl<'a> NewRows<'a> {
         Ok(())
     }
 
+    /// Adds the row of a device as it is now, once for each device, instead of all entries up to one.
+    pub(super) fn add_device(&mut self, device: DeviceName<'_>) -> Result<()> {
+        if let Some((state, work_order, accounted)) = self.shared.index.read().shown(device)? {
+            let position = buckets::position(work_order, device.serial);
+            self.progress.add(&position.0, &[position.1]);
+            self.put(position, DeviceRow { state, accounted });
+        }
+        Ok(())
+    }
+
     fn add_summary(&mut self, summary: &EntrySummary<'_>) -> Result<()> {
         match &summary.event {
             SummaryEvent::BirthIssued { work_order, .. } => {

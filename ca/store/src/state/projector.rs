@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ledger::EntryNumber;
+use ledger::{EntryNumber, Holder};
 
 use super::Shared;
 use super::buckets;
@@ -121,6 +121,12 @@ impl Projector {
         }
         self.shared.projection.know_cursor(None);
         let mut progress = check(&tree)?;
+        if progress == Progress::default() && !self.begin(&tree, &mut progress)? {
+            // Told to stop before all devices were there.
+            drop(tree);
+            clean_shutdown.renew()?;
+            return Ok(());
+        }
         self.publish(&tree, progress.reached);
         let mut unflushed = false;
         loop {
@@ -150,6 +156,38 @@ impl Projector {
         Ok(())
     }
 
+    /// Fills an empty projection with the devices of the index: that costs what the fleet is, not what its
+    /// history is. The cursor is written last. `false`: it was told to stop.
+    fn begin(&self, tree: &sled::Db, progress: &mut Progress) -> Result<bool, Discard> {
+        let (head, devices) = {
+            let index = self.shared.index.read();
+            (index.head().0, index.born())
+        };
+        let mut reader = self.shared.entries.in_order();
+        let mut next = 0;
+        while next < devices {
+            if self.shared.projection.state().stop {
+                return Ok(false);
+            }
+            let limit = BATCH_ENTRIES_MAX.min(devices - next) as usize;
+            let born = self.shared.index.read().born_from(next, limit)?;
+            let mut new = NewRows::behind(&self.shared, *progress);
+            for (_, entry) in born {
+                if let Some(device) = reader.entry(entry)?.event.holder().as_ref().and_then(Holder::device) {
+                    new.add_device(device.into())?;
+                }
+            }
+            *progress = new.progress;
+            write(tree, new, None)?;
+            next += limit as u64;
+        }
+        progress.reached = head;
+        let mut batch = sled::Batch::default();
+        batch.insert(CURSOR_KEY, progress.to_bytes());
+        tree.apply_batch(batch)?;
+        Ok(true)
+    }
+
     /// Waits for new entries or a tick. Few entries wait for more, unless a reader waits for them.
     fn wait(&self, reached: u64) -> (u64, bool, bool) {
         let projection = &self.shared.projection;
@@ -177,24 +215,8 @@ impl Projector {
                 new.add(payload)?;
             }
         }
-        let mut batch = sled::Batch::default();
-        for (key, changed) in new.buckets {
-            let value = tree.get(&key)?;
-            let mut bucket = match &value {
-                Some(value) => buckets::read(value).ok_or(Discard::Damaged("a row of devices"))?,
-                None => buckets::DeviceBucket::default(),
-            };
-            bucket.extend(changed);
-            let changed = buckets::write(&bucket);
-            // A renewal changes nothing that is listed.
-            if value.is_none_or(|value| *value != *changed) {
-                batch.insert(key, changed);
-            }
-        }
-        batch.insert(CURSOR_KEY, new.progress.to_bytes());
-        tree.apply_batch(batch)?;
         *progress = new.progress;
-        Ok(())
+        write(tree, new, Some(*progress))
     }
 
     fn publish(&self, tree: &sled::Db, reached: u64) {
@@ -206,6 +228,29 @@ impl Projector {
         }
         self.shared.projection.changed.notify_all();
     }
+}
+
+/// Writes rows, and the cursor if there is one, atomically.
+fn write(tree: &sled::Db, new: NewRows<'_>, cursor: Option<Progress>) -> Result<(), Discard> {
+    let mut batch = sled::Batch::default();
+    for (key, changed) in new.buckets {
+        let value = tree.get(&key)?;
+        let mut bucket = match &value {
+            Some(value) => buckets::read(value).ok_or(Discard::Damaged("a row of devices"))?,
+            None => buckets::DeviceBucket::default(),
+        };
+        bucket.extend(changed);
+        let changed = buckets::write(&bucket);
+        // A renewal changes nothing that is listed.
+        if value.is_none_or(|value| *value != *changed) {
+            batch.insert(key, changed);
+        }
+    }
+    if let Some(cursor) = cursor {
+        batch.insert(CURSOR_KEY, cursor.to_bytes());
+    }
+    tree.apply_batch(batch)?;
+    Ok(())
 }
 
 /// Why a projection is thrown away.

@@ -219,6 +219,11 @@ impl Index {
         Ok(first.map(|row| row.entry))
     }
 
+    /// How many devices were born.
+    pub(in crate::state) fn born(&self) -> u64 {
+        self.devices.len.into()
+    }
+
     /// The positions of devices from one on, and the entries that first bore them: at most so many.
     pub(in crate::state) fn born_from(&self, position: u64, limit: usize) -> Result<Vec<(u32, u32)>> {
         let position = usize::try_from(position).unwrap_or(usize::MAX);
