@@ -185,6 +185,9 @@ fn open_step(error: &OpenError) -> Option<&'static str> {
         OpenError::Authority(OpenAuthorityError::OtherInstallation { .. }) => {
             "use the issuers and the ledger of one installation"
         }
+        OpenError::Authority(OpenAuthorityError::Store(StoreError::IndexDamaged { .. })) => {
+            "start it again: the index is then built from the ledger (docs/operations/projection-rebuild.md)"
+        }
         _ => return None,
     })
 }
