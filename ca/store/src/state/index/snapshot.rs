@@ -11,7 +11,7 @@ use super::certificates::{CertificateRow, ShardRow};
 use super::changed::Rows;
 use super::checkpoint::{Checkpoint, LogMark};
 use super::devices::Chunk;
-use super::disk::{ColumnFile, Expiry, ExpiryFile, Frozen, IndexDirectory, Recent, Run, WriteError, merge};
+use super::disk::{ColumnFile, Expiry, ExpiryFile, Frozen, IndexDirectory, Recent, Run, WriteError};
 use super::times::Times;
 use super::{HashKey, Index, state_file};
 
@@ -110,7 +110,7 @@ impl Snapshot {
     fn write_files(&self, at: LogMark, changed_max: usize) -> Result<Written, WriteError> {
         let mut tables = [const { Vec::new() }; TABLES];
         for (runs, (recent, before)) in tables.iter_mut().zip(&self.tables) {
-            *runs = add_run(&self.directory, recent, before)?;
+            *runs = Run::add(&self.directory, recent, before)?;
         }
         let (rows, changed) = self.write_rows(changed_max)?;
         let written = Written {
@@ -169,33 +169,5 @@ impl Snapshot {
     }
 }
 
-/// The runs of a table with what was in memory: in a run of its own, or in one with the newest runs that are
-/// not larger than what comes to them. There are then about as many runs as the table's rows double.
-fn add_run(
-    directory: &Arc<IndexDirectory>,
-    recent: &Recent,
-    before: &[Arc<Run>],
-) -> Result<Vec<Arc<Run>>, WriteError> {
-    let sorted = recent.sorted();
-    if sorted.is_empty() {
-        return Ok(before.to_vec());
-    }
-    let (mut rows, mut kept) = (sorted.len() as u64, before.len());
-    while let Some(run) = kept.checked_sub(1).and_then(|last| before.get(last))
-        && run.len() <= rows
-        && rows + run.len() <= RUN_ROWS_MAX
-    {
-        rows += run.len();
-        kept -= 1;
-    }
-    let (kept, merged) = before.split_at(kept);
-    let mut runs = kept.to_vec();
-    runs.push(Arc::new(Run::write(directory, rows, merge(merged, &sorted))?));
-    Ok(runs)
-}
-
 /// Serial numbers, keys, traces, requests.
 pub(super) const TABLES: usize = 4;
-
-/// A file has at most 4 GiB.
-const RUN_ROWS_MAX: u64 = 400_000_000;

@@ -3,11 +3,12 @@
 //!
 //! A block has the differences between neighbours: of seconds, which grow, and of entries, which mostly do.
 
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::blocks::{BlockWriter, Blocks};
 use super::directory::{IndexDirectory, Kind};
+use super::merge::{Sorted, kept, merged};
 use super::numbers::{put, take, unzigzag, zigzag};
 use super::run::WriteError;
 use crate::Result;
@@ -43,9 +44,9 @@ impl Expiries {
         limit: usize,
     ) -> Result<Vec<Expiry>> {
         let memory = [Some(&self.recent), self.frozen.as_deref()].into_iter().flatten();
-        let mut sources: Vec<Source<'_>> =
-            memory.map(|set| Box::new(set.range(from..).copied().map(Ok)) as Source<'_>).collect();
-        sources.extend(self.files.iter().map(|file| Box::new(file.from(from)) as Source<'_>));
+        let mut sources: Vec<Sorted<'_, Expiry>> =
+            memory.map(|set| Box::new(set.range(from..).copied().map(Ok)) as Sorted<'_, Expiry>).collect();
+        sources.extend(self.files.iter().map(|file| Box::new(file.from(from)) as Sorted<'_, Expiry>));
         let mut page = Vec::new();
         for expiry in merged(sources) {
             let expiry = expiry?;
@@ -102,17 +103,10 @@ impl ExpiryFile {
         if recent.is_empty() {
             return Ok(before.to_vec());
         }
-        let (mut count, mut kept) = (recent.len() as u64, before.len());
-        while let Some(file) = kept.checked_sub(1).and_then(|last| before.get(last))
-            && file.count <= count
-            && count + file.count <= FILE_RECORDS_MAX
-        {
-            count += file.count;
-            kept -= 1;
-        }
+        let (kept, _) = kept(before.iter().map(|file| file.count), recent.len() as u64);
         let (kept, merging) = before.split_at(kept);
-        let mut sources: Vec<Source<'_>> = vec![Box::new(recent.iter().copied().map(Ok))];
-        sources.extend(merging.iter().map(|file| Box::new(file.from((0, 0))) as Source<'_>));
+        let mut sources: Vec<Sorted<'_, Expiry>> = vec![Box::new(recent.iter().copied().map(Ok))];
+        sources.extend(merging.iter().map(|file| Box::new(file.from((0, 0))) as Sorted<'_, Expiry>));
         let mut files = kept.to_vec();
         files.push(Arc::new(Self::write(directory, merged(sources))?));
         Ok(files)
@@ -177,32 +171,6 @@ impl ExpiryFile {
     }
 }
 
-type Source<'a> = Box<dyn Iterator<Item = Result<Expiry>> + 'a>;
-
-/// What sorted sources have, sorted.
-fn merged<'a>(mut sources: Vec<Source<'a>>) -> impl Iterator<Item = Result<Expiry>> + 'a {
-    let mut heads = BinaryHeap::new();
-    let mut failed = None;
-    for (place, source) in sources.iter_mut().enumerate() {
-        match source.next().transpose() {
-            Ok(expiry) => heads.extend(expiry.map(|expiry| std::cmp::Reverse((expiry, place)))),
-            Err(error) => failed = Some(error),
-        }
-    }
-    std::iter::from_fn(move || {
-        if let Some(error) = failed.take() {
-            heads.clear();
-            return Some(Err(error));
-        }
-        let std::cmp::Reverse((expiry, place)) = heads.pop()?;
-        match sources.get_mut(place).and_then(Iterator::next).transpose() {
-            Ok(next) => heads.extend(next.map(|next| std::cmp::Reverse((next, place)))),
-            Err(error) => failed = Some(error),
-        }
-        Some(Ok(expiry))
-    })
-}
-
 fn bytes_of((second, entry): &Expiry) -> Vec<u8> {
     [second.to_le_bytes().as_slice(), &entry.to_le_bytes()].concat()
 }
@@ -214,9 +182,6 @@ fn expiry(bytes: &[u8; 12]) -> Expiry {
 
 /// Of a block: it is read for the first certificate of a page.
 const BLOCK_RECORDS: u64 = 256;
-
-/// A file has at most 4 GiB.
-const FILE_RECORDS_MAX: u64 = 400_000_000;
 
 #[cfg(test)]
 mod tests {

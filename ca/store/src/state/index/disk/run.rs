@@ -3,14 +3,14 @@
 //! A row has 38 bits of its hash: those that name its bucket are left out. A look-up reads one bucket of half
 //! a kilobyte, and what is found there is compared with more bits, or with the entry, by the caller.
 
-use std::collections::BinaryHeap;
 use std::io;
 use std::sync::Arc;
 
 use super::blocks::{BlockWriter, Blocks};
 use super::directory::{IndexDirectory, Kind};
 use super::filter::Filter;
-use super::table::Hash;
+use super::merge::{Sorted, kept, merged};
+use super::table::{Hash, Recent};
 use crate::Result;
 
 /// An immutable part of a table.
@@ -69,8 +69,27 @@ impl Shape {
 }
 
 impl Run {
+    /// The runs of a table with what was in memory: in a run of its own, or in one with some of the newest.
+    pub(in crate::state::index) fn add(
+        directory: &Arc<IndexDirectory>,
+        recent: &Recent,
+        before: &[Arc<Self>],
+    ) -> Result<Vec<Arc<Self>>, WriteError> {
+        let sorted = recent.sorted();
+        if sorted.is_empty() {
+            return Ok(before.to_vec());
+        }
+        let (kept, rows) = kept(before.iter().map(|run| run.shape.rows), sorted.len() as u64);
+        let (kept, merging) = before.split_at(kept);
+        let mut lists: Vec<Sorted<'_, _>> = vec![Box::new(sorted.iter().copied().map(Ok))];
+        lists.extend(merging.iter().map(|run| Box::new(run.rows()) as Sorted<'_, _>));
+        let mut runs = kept.to_vec();
+        runs.push(Arc::new(Self::write(directory, rows, merged(lists))?));
+        Ok(runs)
+    }
+
     /// Writes rows, which come in the order of their prefixes and are so many.
-    pub(in crate::state::index) fn write(
+    fn write(
         directory: &Arc<IndexDirectory>,
         count: u64,
         rows: impl Iterator<Item = Result<(u64, u32)>>,
@@ -135,11 +154,6 @@ impl Run {
         Ok(())
     }
 
-    /// Rows.
-    pub(in crate::state::index) fn len(&self) -> u64 {
-        self.shape.rows
-    }
-
     pub(in crate::state::index) fn blocks(&self) -> &Blocks {
         &self.blocks
     }
@@ -156,36 +170,6 @@ impl Run {
         };
         (0..1 << self.shape.bucket_bits).flat_map(read)
     }
-}
-
-/// The rows of several runs and one sorted list, in the order of their prefixes.
-pub(in crate::state::index) fn merge<'a>(
-    runs: &'a [Arc<Run>],
-    sorted: &'a [(u64, u32)],
-) -> impl Iterator<Item = Result<(u64, u32)>> + 'a {
-    type Rows<'a> = Box<dyn Iterator<Item = Result<(u64, u32)>> + 'a>;
-    let mut sources: Vec<Rows<'a>> = runs.iter().map(|run| Box::new(run.rows()) as Rows<'a>).collect();
-    sources.push(Box::new(sorted.iter().copied().map(Ok)));
-    let mut heads = BinaryHeap::new();
-    let mut failed = None;
-    for (source, rows) in sources.iter_mut().enumerate() {
-        match rows.next().transpose() {
-            Ok(row) => heads.extend(row.map(|row| std::cmp::Reverse((row, source)))),
-            Err(error) => failed = Some(error),
-        }
-    }
-    std::iter::from_fn(move || {
-        if let Some(error) = failed.take() {
-            heads.clear();
-            return Some(Err(error));
-        }
-        let std::cmp::Reverse((row, source)) = heads.pop()?;
-        match sources.get_mut(source).and_then(Iterator::next).transpose() {
-            Ok(next) => heads.extend(next.map(|next| std::cmp::Reverse((next, source)))),
-            Err(error) => failed = Some(error),
-        }
-        Some(Ok(row))
-    })
 }
 
 /// Why a file of the index could not be written.
@@ -234,7 +218,9 @@ mod tests {
         };
         let runs = [write(&sorted(0..5_000)), write(&sorted(5_000..5_001)), write(&[])];
         let last = sorted(5_001..6_000);
-        let merged = Run::write(&index, 6_000, merge(&runs, &last)).unwrap();
+        let mut lists: Vec<Sorted<'_, _>> = vec![Box::new(last.iter().copied().map(Ok))];
+        lists.extend(runs.iter().map(|run| Box::new(run.rows()) as Sorted<'_, _>));
+        let merged = Run::write(&index, 6_000, merged(lists)).unwrap();
         let merged = Run::open(&index, merged.blocks().id().1).unwrap();
         let mut strangers = 0;
         for number in 0..12_000_u32 {
