@@ -25,6 +25,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::LogError;
+use crate::files::GROUP_OR_OTHERS_WRITE;
 use crate::tree::Hash;
 pub(crate) use manifest::ARCHIVED_FILE;
 pub use manifest::{ArchiveRecord, Manifest};
@@ -214,8 +215,6 @@ impl Weighter<(u64, usize), Bytes> for BlockBytes {
         block.len() as u64
     }
 }
-
-const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 
 /// Open archives; each has a file descriptor, an index and a dictionary.
 const ARCHIVES_OPEN_MAX: usize = 16;

@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use crate::archive::Archives;
 use crate::tree::{Frontier, Hash};
 use crate::{AppendError, Batch, Log, LogError, LogMetrics, OpenError, frame};
+pub(crate) use directory::GROUP_OR_OTHERS_WRITE;
 use open_files::OpenFiles;
 pub(crate) use scan::ROOT_DIFFERS;
 pub(crate) use sealed::path_beside as offsets_file;

@@ -117,7 +117,7 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
 }
 
 /// Files are made with mode 0600.
-const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
+pub(crate) const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 
 /// A directory is made as the umask has it, which may let the group write.
 const OTHERS_WRITE: u32 = 0o002;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use ::files::OWNER_ONLY;
 
+use super::directory::GROUP_OR_OTHERS_WRITE;
 use super::offsets::{Offsets, STRIDE};
 use super::segment::HEADER_BYTES;
 use crate::tree::{Frontier, Hash};
@@ -118,8 +119,6 @@ const FIXED_BYTES: usize = 8 + 8 + 4 + 4 + HASH_BYTES + 4 + 4;
 
 /// The longest file that is read: a segment of 4 GiB with entries of 64 bytes.
 const FILE_BYTES_MAX: u64 = 1 << 25;
-
-const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 
 #[cfg(test)]
 mod tests {
