@@ -69,10 +69,8 @@ impl<'a> NewRows<'a> {
 
     /// Adds the row of a device as it is now, once for each device, instead of all entries up to one.
     pub(super) fn add_device(&mut self, device: DeviceName<'_>) -> Result<()> {
-        if let Some((state, work_order, accounted)) = self.shared.index.read().shown(device)? {
-            let position = buckets::position(work_order, device.serial);
-            self.progress.add(&position.0, &[position.1]);
-            self.put(position, DeviceRow { state, accounted });
+        if let Some((bucket, last)) = self.put_current(device)? {
+            self.progress.add(&bucket, &[last]);
         }
         Ok(())
     }
@@ -110,7 +108,7 @@ impl<'a> NewRows<'a> {
             }
         }
         let revoked = revoked.iter().map(DeviceName::from);
-        changed.into_iter().chain(revoked).try_for_each(|one| self.put_current(one))
+        changed.into_iter().chain(revoked).try_for_each(|one| self.put_current(one).map(drop))
     }
 
     /// A device has its row from its first birth certificate on.
@@ -128,12 +126,14 @@ impl<'a> NewRows<'a> {
         self.buckets.entry(bucket).or_default().insert(last, row);
     }
 
-    fn put_current(&mut self, device: DeviceName<'_>) -> Result<()> {
-        if let Some((state, work_order, accounted)) = self.shared.index.read().shown(device)? {
+    /// Puts the row of a device as it is now, and returns where; `None`: there is no such device.
+    fn put_current(&mut self, device: DeviceName<'_>) -> Result<Option<(Vec<u8>, u8)>> {
+        let shown = self.shared.index.read().shown(device)?;
+        Ok(shown.map(|(state, work_order, accounted)| {
             let position = buckets::position(work_order, device.serial);
-            self.put(position, DeviceRow { state, accounted });
-        }
-        Ok(())
+            self.put(position.clone(), DeviceRow { state, accounted });
+            position
+        }))
     }
 
     /// The device that a certificate belongs to; `None`: it is not a device's.

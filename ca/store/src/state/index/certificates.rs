@@ -343,6 +343,11 @@ impl CertificateRow {
         matches!(self.without_hold(), CertificateStatus::Issued | CertificateStatus::InUse)
     }
 
+    /// Whether it is its device's operational certificate in use, on hold or not.
+    pub(super) fn is_operational_in_use(self) -> bool {
+        self.kind() == Kind::Operational && self.without_hold() == CertificateStatus::InUse
+    }
+
     pub(crate) fn is_held(self) -> bool {
         self.word & HELD_BIT != 0
     }

@@ -124,11 +124,8 @@ struct Counts {
 
 impl Checkpoint {
     pub(super) fn of(snapshot: &Snapshot, at: LogMark, written: &Written, state: Blocks) -> Self {
-        let columns = |files: &[Arc<ColumnFile>]| {
-            Some(Files { numbers: files.iter().map(|file| file.blocks().id().1).collect() })
-        };
-        let runs =
-            |runs: &Vec<Arc<Run>>| Files { numbers: runs.iter().map(|run| run.blocks().id().1).collect() };
+        let columns = |files: &[Arc<ColumnFile>]| Some(Files::of(files.iter().map(|file| file.blocks())));
+        let runs = |runs: &Vec<Arc<Run>>| Files::of(runs.iter().map(|run| run.blocks()));
         let shards = snapshot.shards.iter().map(|((issuer, shard), row)| Shard {
             issuer: issuer_place(*issuer) as u32,
             shard: *shard,
@@ -158,9 +155,7 @@ impl Checkpoint {
             counts: snapshot.counts.iter().map(Counts::of).collect(),
             times: snapshot.times.to_numbers(),
             callers: snapshot.callers.to_text(),
-            expiries: Some(Files {
-                numbers: written.expiries.iter().map(|file| file.blocks().id().1).collect(),
-            }),
+            expiries: Some(Files::of(written.expiries.iter().map(|file| file.blocks()))),
         }
     }
 
@@ -196,10 +191,9 @@ impl Checkpoint {
     /// The files that it names.
     pub(super) fn files(&self) -> BTreeSet<(Kind, u64)> {
         let runs = self.tables.iter().flat_map(|files| &files.numbers).map(|number| (Kind::Run, *number));
-        let columns = [&self.rows, &self.changes, &self.administrative].into_iter().flatten();
-        let columns = columns.flat_map(|files| &files.numbers).map(|number| (Kind::Column, *number));
-        let expiries = self.expiries.iter().flat_map(|files| &files.numbers);
-        let expiries = expiries.map(|number| (Kind::Expiries, *number));
+        let columns = [&self.rows, &self.changes, &self.administrative].into_iter().flat_map(numbers);
+        let columns = columns.map(|number| (Kind::Column, number));
+        let expiries = numbers(&self.expiries).map(|number| (Kind::Expiries, number));
         runs.chain(columns).chain(expiries).chain([(Kind::State, self.state)]).collect()
     }
 
@@ -216,8 +210,7 @@ impl Checkpoint {
         let [serial_numbers, keys, traces, requests] =
             <[Table; TABLES]>::try_from(tables).map_err(|_| damaged("tables are missing"))?;
         let files = |files: &Option<Files>| -> Result<Vec<Arc<ColumnFile>>> {
-            let numbers = files.iter().flat_map(|files| &files.numbers);
-            numbers.map(|number| ColumnFile::open(directory, *number).map(Arc::new)).collect()
+            numbers(files).map(|number| ColumnFile::open(directory, number).map(Arc::new)).collect()
         };
         let administrative_files = files(&self.administrative)?;
         let mut administrative = Vec::new();
@@ -227,8 +220,8 @@ impl Checkpoint {
         let state = Blocks::open(directory, Kind::State, self.state)?;
         let State { devices, changed, due } = State::read(&state)?;
         let (rows, changes) = (Column::of(files(&self.rows)?), Column::of(files(&self.changes)?));
-        let expiries = self.expiries.iter().flat_map(|files| &files.numbers);
-        let expiries = expiries.map(|number| ExpiryFile::open(directory, *number).map(Arc::new));
+        let expiries =
+            numbers(&self.expiries).map(|number| ExpiryFile::open(directory, number).map(Arc::new));
         let expiries = Expiries::of(expiries.collect::<Result<_>>()?);
         let mut certificates = Certificates::of(rows, changes, expiries, ChangedRows::of(changed), &due)?;
         let issuer = |place: u32| IssuerName::ALL.get(place as usize).copied();
@@ -273,6 +266,16 @@ impl Checkpoint {
             false => Err(index.directory.damage(&index.directory.checkpoint(), "its orders are not these")),
         }
     }
+}
+
+impl Files {
+    fn of<'a>(files: impl Iterator<Item = &'a Blocks>) -> Self {
+        Self { numbers: files.map(|blocks| blocks.id().1).collect() }
+    }
+}
+
+fn numbers(files: &Option<Files>) -> impl Iterator<Item = u64> {
+    files.iter().flat_map(|files| files.numbers.iter().copied())
 }
 
 impl Shard {

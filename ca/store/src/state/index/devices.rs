@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::HashTable;
 use identity::{DeviceId, SerialNumber};
-use ledger::{CertificateStatus, DeviceChange, DeviceFlags, DeviceState, WorkOrderId};
+use ledger::{DeviceChange, DeviceFlags, DeviceState, WorkOrderId};
 use ledger_log::format::{CertificateSummary, DeviceName};
 
-use super::certificates::{CertificateRow, Kind, NONE};
+use super::certificates::{CertificateRow, NONE};
 use super::disk::Hash;
 use super::{Birth, Index, small_order};
 use crate::Result;
@@ -195,22 +195,25 @@ impl Index {
         let Some(position) = position else { return Ok(()) };
         let live = self.devices.live(position);
         self.certificates.supersede(live.iter().copied(), but, number, in_use_ends)?;
-        self.keep_live(position, live)
-    }
-
-    /// Of the certificates of a device that were live, keeps those that are.
-    fn keep_live(&mut self, position: u32, mut live: Vec<u32>) -> Result<()> {
-        let before = live.len();
-        let mut kept = Vec::with_capacity(before);
-        for row in live.drain(..) {
-            if self.certificates.get(row)?.is_some_and(CertificateRow::is_live) {
-                kept.push(row);
-            }
-        }
-        if kept.len() != before {
-            self.devices.set_live(position, kept);
+        let kept = self.live_among(&live)?;
+        if kept.len() != live.len() {
+            self.devices.set_live(position, kept.into_iter().map(|(number, _)| number).collect());
         }
         Ok(())
+    }
+
+    /// The certificates of a device that are issued or in use, on hold or not, oldest first.
+    pub(super) fn live_certificates(&self, position: u32) -> Result<Vec<(u32, CertificateRow)>> {
+        self.live_among(&self.devices.live(position))
+    }
+
+    fn live_among(&self, certificates: &[u32]) -> Result<Vec<(u32, CertificateRow)>> {
+        let mut live = Vec::with_capacity(certificates.len());
+        for number in certificates {
+            let row = self.certificates.get(*number)?.filter(|row| row.is_live());
+            live.extend(row.map(|row| (*number, row)));
+        }
+        Ok(live)
     }
 
     pub(in crate::state) fn first_entry_of(&self, device: DeviceName<'_>) -> Result<Option<u32>> {
@@ -251,8 +254,7 @@ impl Index {
         let mut live = self.devices.live(position);
         live.push(newest);
         if live.len() > LIVE_ROWS {
-            self.devices.set_live(position, live.clone());
-            return self.keep_live(position, live);
+            live = self.live_among(&live)?.into_iter().map(|(number, _)| number).collect();
         }
         self.devices.set_live(position, live);
         Ok(())
@@ -330,15 +332,9 @@ impl Index {
     ) -> Result<Option<(DeviceState, WorkOrderId, bool)>> {
         let Some(position) = self.device_row(device) else { return Ok(None) };
         let Some(row) = self.devices.row(position) else { return Ok(None) };
-        let (mut lives, mut enrolled) = (false, false);
-        for certificate in self.devices.live(position) {
-            let certificate = self.certificates.get(certificate)?;
-            let Some(certificate) = certificate.filter(|row| row.is_live()) else { continue };
-            lives = true;
-            enrolled |= certificate.kind() == Kind::Operational
-                && certificate.without_hold() == CertificateStatus::InUse;
-        }
-        let state = DeviceState::of(row.flags, lives, enrolled);
+        let live = self.live_certificates(position)?;
+        let enrolled = live.iter().any(|(_, certificate)| certificate.is_operational_in_use());
+        let state = DeviceState::of(row.flags, !live.is_empty(), enrolled);
         let accounted = row.flags.confirmed || row.flags.scrapped;
         Ok(Some((state, WorkOrderId(row.work_order.into()), accounted)))
     }

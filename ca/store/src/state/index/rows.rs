@@ -15,7 +15,7 @@ use ledger::{
 
 use super::super::entries::Entries;
 use super::Index;
-use super::certificates::{CertificateRow, Kind};
+use super::certificates::CertificateRow;
 use crate::{Result, StoreError};
 
 /// The rows of an index, read back from its ledger.
@@ -30,11 +30,7 @@ impl Rows<'_> {
     fn device_at(&self, device: &DeviceId, position: u32) -> Result<Option<DeviceFacts>> {
         let Some(row) = self.index.devices.row(position) else { return Ok(None) };
         let (mut live, mut operational) = (Vec::new(), None);
-        for number in self.index.devices.live(position) {
-            let Some(certificate) = self.index.certificates.get(number)? else { return Ok(None) };
-            if !certificate.is_live() {
-                continue;
-            }
+        for (number, certificate) in self.index.live_certificates(position)? {
             if number == row.birth {
                 live.push(row.serial_number);
                 continue;
@@ -49,9 +45,7 @@ impl Rows<'_> {
                 return Ok(None);
             }
             live.push(signed.serial_number);
-            if certificate.kind() == Kind::Operational
-                && certificate.without_hold() == CertificateStatus::InUse
-            {
+            if certificate.is_operational_in_use() {
                 operational = Some(signed.serial_number);
             }
         }
